@@ -1,0 +1,7 @@
+//! nginx module that signs what nginx is about to send upstream with AWS Signature Version 4.
+//!
+//! Two halves with one rule between them: [`sigv4`] is the signing core and knows nothing of
+//! nginx, no clock and no I/O; [`mod@nginx`] is the module, and depends on the core.
+
+pub mod nginx;
+pub mod sigv4;
