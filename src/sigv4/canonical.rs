@@ -49,6 +49,20 @@ impl<'a> Headers<'a> {
         Ok(())
     }
 
+    /// These headers and two more, for as long as all of them live.
+    pub fn with<'b>(&self, more: [Header<'b>; 2]) -> Result<Headers<'b>, OutOfMemory>
+    where
+        'a: 'b,
+    {
+        let mut headers = Headers::new();
+        headers.0.try_reserve(self.0.len() + more.len()).map_err(|_| OutOfMemory)?;
+        headers.0.extend(self.0.iter().copied());
+        for header in more {
+            headers.insert(header.name, header.value)?;
+        }
+        Ok(headers)
+    }
+
     /// The headers of each name.
     fn groups(&self) -> impl Iterator<Item = &[Header<'a>]> {
         self.0.chunk_by(|a, b| a.name.eq_ignore_ascii_case(b.name))
@@ -100,7 +114,7 @@ fn put_value(value: &[u8], sink: &mut impl Sink) {
 
 /// The request in the form that is hashed and signed.
 #[derive(Clone, Copy)]
-pub struct CanonicalRequest<'a> {
+pub struct CanonicalRequest<'a, 'h> {
     /// The method, in upper case.
     pub method: &'a [u8],
     /// The canonical path: for S3 what [`encode_path`](super::uri::encode_path) writes, for other
@@ -109,12 +123,12 @@ pub struct CanonicalRequest<'a> {
     /// The canonical query, as [`encode_query`](super::uri::encode_query) writes it.
     pub query: &'a [u8],
     /// The headers that are signed.
-    pub headers: &'a Headers<'a>,
+    pub headers: &'a Headers<'h>,
     /// The hash of the body.
     pub payload: PayloadHash,
 }
 
-impl CanonicalRequest<'_> {
+impl CanonicalRequest<'_, '_> {
     /// Writes the canonical request.
     pub fn write_to(&self, sink: &mut impl Sink) {
         sink.put(self.method);

@@ -44,12 +44,14 @@ impl Sink for Hmac<Sha256> {
 pub struct Out<'a> {
     buf: &'a mut [u8],
     len: usize,
+    /// Where `buf` begins in the buffer that the first `Out` was made over.
+    base: usize,
 }
 
 impl<'a> Out<'a> {
     /// Starts at the beginning of `buf`.
     pub fn new(buf: &'a mut [u8]) -> Self {
-        Out { buf, len: 0 }
+        Out { buf, len: 0, base: 0 }
     }
 
     /// How many bytes have been written.
@@ -60,6 +62,11 @@ impl<'a> Out<'a> {
     /// Whether nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Where the next byte goes in the whole buffer, [finished](Self::finish) parts included.
+    pub fn position(&self) -> usize {
+        self.base + self.len
     }
 
     /// Appends one byte.
@@ -85,8 +92,9 @@ impl<'a> Out<'a> {
 
     /// Ends here: what has been written, and an `Out` over the rest of the buffer.
     pub fn finish(self) -> (&'a [u8], Out<'a>) {
-        let (written, rest) = self.buf.split_at_mut(self.len);
-        (written, Out::new(rest))
+        let base = self.position();
+        let (written, buf) = self.buf.split_at_mut(self.len);
+        (written, Out { buf, len: 0, base })
     }
 }
 

@@ -1,0 +1,56 @@
+# "make help" lists the targets.
+
+CARGO ?= cargo
+NGINX ?= nginx
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET)/release/ngx_http_aws_auth_module.so
+SCRIPTS := tools/build tools/setup tools/debian-nginx tools/install .ci/run
+# the suite of Debian whose nginx the module is checked against: this machine's own
+SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
+
+.PHONY: all demo test check bench deny install clean help
+
+all: ## build the module and, with the vendored sources, the nginx that goes with it
+	@tools/setup build
+	tools/build
+
+demo: ## serve an object of a private bucket, from nothing (DEMO_ONCE=1 to exit after it)
+	@tools/setup test
+	tools/build
+	$(CARGO) build --locked --example demo
+	@exec $(TARGET)/debug/examples/demo
+
+test: ## build everything and run every test
+	@tools/setup test
+	tools/build
+	$(CARGO) test --locked
+
+check: ## check formats, lints, documentation, scripts, and the build for Debian's own nginx
+	@tools/setup check
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	shellcheck $(SCRIPTS)
+	flake8 --max-line-length 100 generate_signing_key
+	tools/debian-nginx $(SUITE) $(TARGET)/nginx/$(SUITE)
+	. $(TARGET)/nginx/$(SUITE)/env && $(CARGO) clippy --locked --lib --no-default-features \
+		--target-dir $(TARGET)/nginx/$(SUITE)/target -- -D warnings
+
+bench: ## measure the signing core and the proxy, and print both as ratios
+	@tools/setup bench
+	tools/build
+	$(CARGO) bench --locked
+
+deny: ## check licences, bans and sources of the dependencies with cargo-deny
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check licenses bans sources
+
+install: ## put the module into nginx's modules directory (DESTDIR, MODULES_DIR, NGINX)
+	@NGINX='$(NGINX)' MODULE='$(MODULE)' DESTDIR='$(DESTDIR)' MODULES_DIR='$(MODULES_DIR)' \
+		tools/install
+
+clean: ## remove what was built
+	$(CARGO) clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

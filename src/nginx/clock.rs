@@ -1,0 +1,49 @@
+//! nginx's time, as signatures write it.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ngx::ffi::{NGX_LOG_ERR, ngx_log_t, ngx_time};
+
+use crate::sigv4::{AmzDate, Day, Scope};
+
+thread_local! {
+    static LAST: Cell<Option<(i64, AmzDate)>> = const { Cell::new(None) };
+}
+
+/// The moment of this turn of nginx's event loop, formatted once a second.
+pub fn now() -> Option<AmzDate> {
+    let seconds = ngx_time();
+    match LAST.get() {
+        Some((at, date)) if at == seconds => Some(date),
+        _ => {
+            let date = AmzDate::from_unix(seconds)?;
+            LAST.set(Some((seconds, date)));
+            Some(date)
+        }
+    }
+}
+
+/// Today, in UTC.
+pub fn today() -> Option<Day> {
+    now().map(|date| date.day())
+}
+
+/// Logs an error, once a minute, when `date` is of another day than `scope`: S3 will refuse the
+/// request, and say so itself.
+pub fn warn_of_stale_scope(log: *mut ngx_log_t, scope: &Scope, date: AmzDate) {
+    static NEXT: AtomicI64 = AtomicI64::new(i64::MIN);
+    let now = ngx_time();
+    if scope.day() == date.day() || now < NEXT.load(Ordering::Relaxed) {
+        return;
+    }
+    NEXT.store(now + 60, Ordering::Relaxed);
+    ngx::ngx_log_error!(
+        NGX_LOG_ERR,
+        log,
+        "aws_sign: the signing key is for {}, but today is {} (UTC): the server will refuse what \
+         it signs",
+        scope.day(),
+        date.day()
+    );
+}

@@ -1,0 +1,171 @@
+//! The directives: their table, and what becomes of their values.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::rc::Rc;
+
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::ffi::{
+    NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_WARN, ngx_command_t,
+    ngx_conf_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::ngx_string;
+
+use super::ffi::{self, Conf};
+use super::location::{LocConf, Place};
+use super::{clock, host};
+use crate::sigv4::{Scope, SigningKey, is_credential_byte};
+
+/// Selects the directive in the one setter, by `offset`.
+mod directive {
+    pub const ACCESS_KEY: usize = 0;
+    pub const KEY_SCOPE: usize = 1;
+    pub const SIGNING_KEY: usize = 2;
+    pub const S3_BUCKET: usize = 3;
+    pub const ENDPOINT: usize = 4;
+    pub const SIGN: usize = 5;
+}
+
+const ANYWHERE: ngx_uint_t =
+    (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF) as ngx_uint_t;
+
+const fn command(name: ngx_str_t, offset: usize, kind: u32) -> ngx_command_t {
+    ngx_command_t {
+        name,
+        type_: ANYWHERE | kind as ngx_uint_t,
+        set: Some(set),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset,
+        post: ptr::null_mut(),
+    }
+}
+
+pub(super) static mut COMMANDS: [ngx_command_t; 7] = [
+    command(ngx_string!("aws_access_key"), directive::ACCESS_KEY, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_key_scope"), directive::KEY_SCOPE, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_s3_bucket"), directive::S3_BUCKET, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_endpoint"), directive::ENDPOINT, NGX_CONF_TAKE1),
+    command(
+        ngx_string!("aws_sign"),
+        directive::SIGN,
+        NGX_HTTP_LIF_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+    ),
+    ngx_command_t::empty(),
+];
+
+/// Why a value is refused: what is expected instead.
+type Expected = std::borrow::Cow<'static, str>;
+
+unsafe extern "C" fn set(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes the configuration that it reads, one of COMMANDS, and what `create` made
+    let (cf, which, conf) = unsafe {
+        let (Some(cf), Some(command), Some(conf)) =
+            (Conf::new(cf), command.as_ref(), conf.cast::<LocConf>().as_mut())
+        else {
+            return NGX_CONF_ERROR;
+        };
+        (cf, command.offset, conf)
+    };
+    ffi::guard(cf.log(), NGX_CONF_ERROR, || {
+        let status = conf.set(which, cf);
+        if which == directive::SIGNING_KEY {
+            cf.wipe_argument();
+        }
+        status
+    })
+}
+
+impl LocConf {
+    fn set(&mut self, which: usize, cf: Conf) -> *mut c_char {
+        let (name, value) = cf.args();
+        let value = value.unwrap_or(b"on");
+        let duplicate = match which {
+            directive::ACCESS_KEY => self.access_key.is_some(),
+            directive::KEY_SCOPE => self.scope.is_some(),
+            directive::SIGNING_KEY => self.key.is_some(),
+            directive::S3_BUCKET => self.bucket.is_some(),
+            directive::ENDPOINT => self.endpoint.is_some(),
+            _ => self.sign.is_some(),
+        };
+        if duplicate {
+            return c"is duplicate".as_ptr().cast_mut();
+        }
+        let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
+        let name = String::from_utf8_lossy(name);
+        if which == directive::SIGNING_KEY {
+            cf.error(format_args!("invalid value in \"{name}\" directive, {expected}"));
+        } else {
+            let value = String::from_utf8_lossy(value);
+            cf.error(format_args!("invalid value \"{value}\" in \"{name}\" directive, {expected}"));
+        }
+        NGX_CONF_ERROR
+    }
+
+    fn accept(&mut self, which: usize, value: &[u8], cf: Conf) -> Result<(), Expected> {
+        match which {
+            directive::ACCESS_KEY => {
+                if value.is_empty() || !value.iter().copied().all(is_credential_byte) {
+                    return Err(
+                        "expected an access key id without \"/\", \",\", \"=\" and spaces".into()
+                    );
+                }
+                self.access_key = Some(value.into());
+            }
+            directive::KEY_SCOPE => {
+                let scope = Scope::parse(value).map_err(|error| {
+                    format!("expected \"yyyymmdd/region/service/aws4_request\": {error}")
+                })?;
+                warn_of_other_day(&scope, cf);
+                self.scope = Some(scope.into());
+            }
+            directive::SIGNING_KEY => {
+                let key = SigningKey::from_base64(value)
+                    .map_err(|error| format!("expected 32 bytes in base64: {error}"))?;
+                self.key = Some(key.into());
+            }
+            directive::S3_BUCKET => {
+                let bucket = host::bucket(value)
+                    .ok_or("expected a bucket name that can lead a host name")?;
+                self.bucket = Some(bucket.into());
+            }
+            directive::ENDPOINT => {
+                let endpoint = host::endpoint(value)
+                    .ok_or("expected \"host\" or \"host:port\", without a scheme and a path")?;
+                self.endpoint = Some(endpoint.into());
+            }
+            _ => {
+                self.sign = Some(if value.eq_ignore_ascii_case(b"on") {
+                    true
+                } else if value.eq_ignore_ascii_case(b"off") {
+                    false
+                } else {
+                    return Err("it must be \"on\" or \"off\"".into());
+                });
+                let (file, line) = cf.place();
+                self.place = Some(Rc::new(Place { file, line }));
+                self.set_in_location =
+                    cf.block() & (NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF) as ngx_uint_t != 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A key of another day signs nothing that S3 accepts: worth a warning, but the file is right.
+fn warn_of_other_day(scope: &Scope, cf: Conf) {
+    if let Some(today) = clock::today().filter(|today| *today != scope.day()) {
+        ngx::ngx_conf_log_error!(
+            NGX_LOG_WARN,
+            cf.as_ptr(),
+            "the signing key of \"aws_key_scope\" is for {}, but today is {today} (UTC): S3 refuses \
+             a key of another day",
+            scope.day()
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The one place for raw pointers in general: what nginx hands over, as values that are safe to use.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::slice;
+
+use ngx::ffi::{
+    NGX_LOG_ALERT, NGX_LOG_EMERG, ngx_buf_t, ngx_chain_t, ngx_conf_t, ngx_http_request_t,
+    ngx_list_t, ngx_log_t, ngx_module_t, ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
+};
+use zeroize::Zeroize;
+
+/// Runs the body of a callback; a panic ends here, in an `alert`, and the callback returns
+/// `failure`.
+pub fn guard<T>(log: *mut ngx_log_t, failure: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        if !log.is_null() {
+            ngx::ngx_log_error!(NGX_LOG_ALERT, log, "aws_auth: a callback panicked");
+        }
+        failure
+    })
+}
+
+/// A request, for as long as nginx is inside one of our callbacks for it.
+#[derive(Clone, Copy)]
+pub struct Request(NonNull<ngx_http_request_t>);
+
+impl Request {
+    /// The request that nginx passed to a callback; `None` for a null pointer.
+    ///
+    /// # Safety
+    ///
+    /// `r` must be null or a live request, and the value must not outlive the callback.
+    pub unsafe fn new(r: *mut ngx_http_request_t) -> Option<Self> {
+        NonNull::new(r).map(Request)
+    }
+
+    /// nginx's own structure.
+    pub fn as_ptr(self) -> *mut ngx_http_request_t {
+        self.0.as_ptr()
+    }
+
+    fn raw<'a>(self) -> &'a ngx_http_request_t {
+        // SAFETY: the request is live during the callback (see `new`), and nothing here holds the
+        // reference over a call that changes the request
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The log of the client's connection.
+    pub fn log(self) -> *mut ngx_log_t {
+        // SAFETY: a live request has a connection
+        unsafe { (*self.raw().connection).log }
+    }
+
+    /// The request's pool.
+    pub fn pool(self) -> *mut ngx_pool_t {
+        self.raw().pool
+    }
+
+    /// The normalised, decoded URI.
+    pub fn uri<'a>(self) -> &'a [u8] {
+        bytes(self.raw().uri)
+    }
+
+    /// The target as the client sent it.
+    pub fn unparsed_uri<'a>(self) -> &'a [u8] {
+        bytes(self.raw().unparsed_uri)
+    }
+
+    /// Whether [`unparsed_uri`](Self::unparsed_uri) still is what is asked for: no rewrite, no
+    /// internal redirect.
+    pub fn has_valid_unparsed_uri(self) -> bool {
+        self.raw().valid_unparsed_uri() != 0
+    }
+
+    /// The query.
+    pub fn args<'a>(self) -> &'a [u8] {
+        bytes(self.raw().args)
+    }
+
+    /// The method by which the request is handled now.
+    pub fn method_name<'a>(self) -> &'a [u8] {
+        bytes(self.raw().method_name)
+    }
+
+    /// The method that the upstream request gets in place of the request's own, as when a cache
+    /// makes a GET of a HEAD.
+    pub fn upstream_method<'a>(self) -> Option<&'a [u8]> {
+        // SAFETY: `upstream` is null or that of this live request
+        let method = unsafe { self.raw().upstream.as_ref()?.method };
+        Some(bytes(method)).filter(|method| !method.is_empty())
+    }
+
+    /// The request line of the client, which no redirect changes.
+    pub fn request_line<'a>(self) -> &'a [u8] {
+        bytes(self.raw().request_line)
+    }
+
+    /// Whether this is no subrequest.
+    pub fn is_main(self) -> bool {
+        ptr::eq(self.raw().main, self.as_ptr())
+    }
+
+    /// Whether the client announced a body.
+    pub fn has_body(self) -> bool {
+        let headers = &self.raw().headers_in;
+        headers.content_length_n > 0 || headers.chunked() != 0
+    }
+
+    /// How many operations the request waits for.
+    pub fn blocked(self) -> u32 {
+        // SAFETY: a live request has a main request, which may be itself
+        unsafe { (*self.raw().main).blocked() }
+    }
+
+    /// Says whether the request waits for an operation.
+    pub fn set_aio(self, waits: bool) {
+        // SAFETY: the request is live, and no reference to it is held here
+        unsafe { (*self.as_ptr()).set_aio(waits.into()) }
+    }
+
+    /// The headers of the answer.
+    pub fn headers_out(self) -> *mut ngx_list_t {
+        // SAFETY: as above; this only computes an address
+        unsafe { &raw mut (*self.as_ptr()).headers_out.headers }
+    }
+
+    /// Whether the client sent a header of this name with this value.
+    pub fn sent_by_client(self, name: &[u8], value: &[u8]) -> bool {
+        let mut part: *const _ = &raw const self.raw().headers_in.headers.part;
+        while !part.is_null() {
+            // SAFETY: the parts of a list are linked and end with a null pointer, and `elts` has
+            // `nelts` initialised entries, or may be null when there are none
+            let headers: &[ngx_table_elt_t] = unsafe {
+                let list = &*part;
+                part = list.next;
+                if list.nelts == 0 {
+                    &[]
+                } else {
+                    slice::from_raw_parts(list.elts.cast(), list.nelts)
+                }
+            };
+            let same = |header: &ngx_table_elt_t| {
+                header.key.as_bytes().eq_ignore_ascii_case(name)
+                    && header.value.as_bytes().trim_ascii() == value
+            };
+            if headers.iter().any(same) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What `module` keeps for this request; null at first and after an internal redirect.
+    pub fn context<T>(self, module: &ngx_module_t) -> *mut T {
+        // SAFETY: `ctx` has a slot for every HTTP module of the configuration
+        unsafe { (*self.raw().ctx.add(module.ctx_index)).cast() }
+    }
+
+    /// Keeps `context` for this request.
+    pub fn set_context<T>(self, module: &ngx_module_t, context: *mut T) {
+        // SAFETY: as above
+        unsafe { *self.raw().ctx.add(module.ctx_index) = context.cast() }
+    }
+
+    /// The location configuration of `module` that is in effect.
+    pub fn location_conf<T>(self, module: &ngx_module_t) -> *const T {
+        // SAFETY: `loc_conf` has a slot for every HTTP module of the configuration
+        unsafe { (*self.raw().loc_conf.add(module.ctx_index)).cast::<T>().cast_const() }
+    }
+}
+
+/// The bytes of a string of nginx's, whose owner the caller knows to be alive.
+fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
+    if string.len == 0 {
+        return &[];
+    }
+    // SAFETY: a string of nginx's that is not empty points to `len` initialised bytes
+    unsafe { slice::from_raw_parts(string.data, string.len) }
+}
+
+/// The bytes of a buffer that is in memory; none of another.
+pub fn buf_bytes<'a>(buf: &ngx_buf_t) -> &'a [u8] {
+    let len = (buf.last as usize).saturating_sub(buf.pos as usize);
+    if len == 0 || buf.pos.is_null() {
+        return &[];
+    }
+    // SAFETY: a buffer in memory has its bytes between `pos` and `last`
+    unsafe { slice::from_raw_parts(buf.pos, len) }
+}
+
+/// Whether any buffer of a chain has something in it.
+pub fn has_bytes(mut chain: *const ngx_chain_t) -> bool {
+    while !chain.is_null() {
+        // SAFETY: the links of a chain are linked by `next`, end with a null pointer, and each has
+        // a buffer
+        let buf = unsafe {
+            let link = &*chain;
+            chain = link.next;
+            &*link.buf
+        };
+        if buf.pos != buf.last || buf.file_pos != buf.file_last {
+            return true;
+        }
+    }
+    false
+}
+
+/// Zeroed memory that lives as long as `pool`; `None` when there is none left.
+pub fn pool_bytes<'a>(pool: *mut ngx_pool_t, len: usize) -> Option<&'a mut [u8]> {
+    // SAFETY: `pool` is one that nginx gave us; the memory is fresh, so nobody else refers to it,
+    // and it is initialised before it becomes a slice
+    unsafe {
+        let memory = NonNull::new(ngx_palloc(pool, len).cast::<u8>())?;
+        ptr::write_bytes(memory.as_ptr(), 0, len);
+        Some(slice::from_raw_parts_mut(memory.as_ptr(), len))
+    }
+}
+
+/// Moves `value`, which needs no drop, into `pool`; null when there is no memory.
+pub fn pool_plain<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
+    const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= align_of::<usize>()) };
+    // SAFETY: `pool` is one that nginx gave us; the memory is fresh, large enough, and aligned for
+    // a pointer
+    unsafe {
+        let data = ngx_palloc(pool, size_of::<T>()).cast::<T>();
+        if !data.is_null() {
+            data.write(value);
+        }
+        data
+    }
+}
+
+/// Moves `value` into `pool`, which drops it when it is destroyed; null when there is no memory.
+pub fn pool_value<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
+    unsafe extern "C" fn drop_value<T>(data: *mut c_void) {
+        // SAFETY: `data` is the value that was written below, and a pool runs a cleanup once
+        guard(ptr::null_mut(), (), || unsafe { ptr::drop_in_place(data.cast::<T>()) });
+    }
+    const { assert!(align_of::<T>() <= align_of::<usize>()) };
+    // SAFETY: `pool` is one that nginx gave us; `data` of a cleanup has the size that was asked
+    // for and is aligned for a pointer
+    unsafe {
+        let Some(cleanup) = ngx_pool_cleanup_add(pool, size_of::<T>()).as_mut() else {
+            return ptr::null_mut();
+        };
+        let data = cleanup.data.cast::<T>();
+        data.write(value);
+        cleanup.handler = Some(drop_value::<T>);
+        data
+    }
+}
+
+/// The configuration that is being read, for as long as nginx is inside one of our callbacks.
+#[derive(Clone, Copy)]
+pub struct Conf(NonNull<ngx_conf_t>);
+
+impl Conf {
+    /// The configuration that nginx passed to a callback; `None` for a null pointer.
+    ///
+    /// # Safety
+    ///
+    /// `cf` must be null or live, and the value must not outlive the callback.
+    pub unsafe fn new(cf: *mut ngx_conf_t) -> Option<Self> {
+        NonNull::new(cf).map(Conf)
+    }
+
+    /// nginx's own structure.
+    pub fn as_ptr(self) -> *mut ngx_conf_t {
+        self.0.as_ptr()
+    }
+
+    fn raw<'a>(self) -> &'a ngx_conf_t {
+        // SAFETY: it is live during the callback (see `new`)
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The log of the configuration.
+    pub fn log(self) -> *mut ngx_log_t {
+        self.raw().log
+    }
+
+    /// The pool of the new cycle.
+    pub fn pool(self) -> *mut ngx_pool_t {
+        self.raw().pool
+    }
+
+    /// The context of the block: which of `NGX_HTTP_*_CONF` it is.
+    pub fn block(self) -> ngx_uint_t {
+        self.raw().cmd_type
+    }
+
+    /// The directive's name and its argument, if it has one.
+    pub fn args<'a>(self) -> (&'a [u8], Option<&'a [u8]>) {
+        // SAFETY: while a directive is being set, `args` has its words
+        let words: &[ngx_str_t] = unsafe {
+            let args = &*self.raw().args;
+            slice::from_raw_parts(args.elts.cast(), args.nelts)
+        };
+        (bytes(words[0]), words.get(1).map(|word| bytes(*word)))
+    }
+
+    /// The file and line that are being read.
+    pub fn place(self) -> (String, usize) {
+        // SAFETY: while a directive is being set, there is a file
+        let file = unsafe { &*self.raw().conf_file };
+        (String::from_utf8_lossy(bytes(file.file.name)).into_owned(), file.line)
+    }
+
+    /// Logs an `emerg` line with the file and line that are being read.
+    pub fn error(self, message: std::fmt::Arguments<'_>) {
+        ngx::ngx_conf_log_error!(NGX_LOG_EMERG, self.as_ptr(), "{message}");
+    }
+
+    /// Wipes the directive's argument: from the words, which live as long as the configuration, and
+    /// from what has been read of the file.
+    pub fn wipe_argument(self) {
+        // SAFETY: the words are memory of the pool that nobody refers to after the directive was
+        // set; the caller drops its slice of them (`args`) before
+        let (word, buffer) = unsafe {
+            let words = (*self.raw().args).elts.cast::<ngx_str_t>();
+            let word = *words.add(1);
+            let word = slice::from_raw_parts_mut(word.data, word.len);
+            let buffer = (*self.raw().conf_file).buffer;
+            if buffer.is_null() || (*buffer).start.is_null() {
+                (word, &mut [][..])
+            } else {
+                // SAFETY: nginx's parser is behind `pos`, and never goes back
+                let read = (*buffer).pos.offset_from((*buffer).start) as usize;
+                (word, slice::from_raw_parts_mut((*buffer).start, read))
+            }
+        };
+        if !word.is_empty() {
+            while let Some(start) = memchr::memmem::find(buffer, word) {
+                buffer[start..start + word.len()].zeroize();
+            }
+        }
+        word.zeroize();
+    }
+}

@@ -1,0 +1,386 @@
+//! The head of an upstream request: what nginx wrote, taken apart, and the signed one in its place.
+//!
+//! No pointer of nginx's gets here: bytes in, bytes out.
+
+use std::fmt;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::target::Target;
+use crate::sigv4::{
+    ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Scope,
+    SigningKey, Sink, StringToSign, uri,
+};
+
+/// Whose signature is made.
+#[derive(Debug)]
+pub struct Credential {
+    scope: Scope,
+    key: std::rc::Rc<SigningKey>,
+    /// `access key/scope`, as it stands in `Authorization`.
+    text: Box<[u8]>,
+}
+
+impl Credential {
+    /// The credential of `access_key` and the signing key of `scope`.
+    pub fn new(access_key: &[u8], scope: Scope, key: std::rc::Rc<SigningKey>) -> Self {
+        let text = [access_key, b"/", scope.as_str().as_bytes()].concat().into();
+        Credential { scope, key, text }
+    }
+
+    /// The scope of the signing key.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// Why a head is not signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is no HTTP/1.x request: `aws_sign` stands beside another `*_pass` than `proxy_pass`.
+    NotHttp1,
+    /// A header line that is none, or that another server might read as two.
+    MalformedHeader,
+    /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
+    Host,
+    /// The body is sent in chunks, or otherwise than in the buffer of the head.
+    Body,
+    /// The method is neither GET nor HEAD.
+    Method,
+    /// No credential is configured, or the clock is off the calendar.
+    Credential,
+    /// No memory.
+    Memory,
+}
+
+impl From<OutOfMemory> for Refusal {
+    fn from(_: OutOfMemory) -> Self {
+        Refusal::Memory
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::NotHttp1 => {
+                "the upstream request is not HTTP/1.x: \"aws_sign\" works with \"proxy_pass\" \
+                 and \"proxy_http_version\" 1.0 or 1.1 only"
+            }
+            Refusal::MalformedHeader => "the upstream request has a malformed header line",
+            Refusal::Host => "the upstream request has no single \"Host\" header",
+            Refusal::Body => "the upstream request has a body that cannot be signed",
+            Refusal::Method => "the method of the upstream request is neither GET nor HEAD",
+            Refusal::Credential => "there is no credential to sign with",
+            Refusal::Memory => "no memory",
+        })
+    }
+}
+
+/// What becomes of a header that nginx wrote.
+enum Fate {
+    /// It goes out as it is, unsigned.
+    Pass,
+    /// It goes out as it is, signed.
+    Sign,
+    /// It is signed as `Host`, unless another host is to be.
+    Host,
+    /// It announces a body.
+    Length,
+    /// It does not go out: ours alone may.
+    Drop,
+    /// It does not go out when it is the client's.
+    DropIfForeign,
+}
+
+fn fate(name: &[u8]) -> Fate {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    match name.first().map(u8::to_ascii_lowercase) {
+        Some(b'h') if is("host") => Fate::Host,
+        Some(b'a') if is("authorization") => Fate::Drop,
+        Some(b'c') if is("content-md5") => Fate::Sign,
+        Some(b'c') if is("content-length") => Fate::Length,
+        Some(b't') if is("transfer-encoding") => Fate::Length,
+        Some(b'x') if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"x-amz-") => {
+            let ours = ["date", "content-sha256", "security-token"];
+            if ours.iter().any(|rest| name[6..].eq_ignore_ascii_case(rest.as_bytes())) {
+                Fate::Drop
+            } else {
+                Fate::DropIfForeign
+            }
+        }
+        _ => Fate::Pass,
+    }
+}
+
+/// A head that will be signed, and all that goes into it.
+pub struct Plan<'a> {
+    method: &'a [u8],
+    target: Target<'a>,
+    /// ` HTTP/1.x` with its line end.
+    version: &'a [u8],
+    /// The headers that go out as they are, with their line ends, in pieces.
+    passed: SmallVec<[&'a [u8]; 8]>,
+    headers: Headers<'a>,
+    host: &'a [u8],
+    payload: PayloadHash,
+    body: &'a [u8],
+    credential: &'a Credential,
+    date: AmzDate,
+}
+
+/// Where the parts of a signed request stand in the buffer that it was written to.
+#[derive(Clone, Debug, Default)]
+pub struct Signed {
+    /// The end of the request, body included.
+    pub len: usize,
+    /// Path and query.
+    pub target: Range<usize>,
+    /// The value of `Host`.
+    pub host: Range<usize>,
+    /// The value of `X-Amz-Date`.
+    pub date: Range<usize>,
+    /// The value of `X-Amz-Content-Sha256`.
+    pub content_sha256: Range<usize>,
+    /// The value of `Authorization`.
+    pub authorization: Range<usize>,
+    /// The signed headers within it.
+    pub signed_headers: Range<usize>,
+}
+
+/// What to sign with, and what the operator says of the request.
+pub struct Rules<'a> {
+    /// Whose signature is made.
+    pub credential: &'a Credential,
+    /// The moment of the signature.
+    pub date: AmzDate,
+    /// The host to send and sign in place of the one that nginx wrote.
+    pub host: Option<&'a [u8]>,
+    /// Whether a client's body that nginx announces is left out of the request.
+    pub drop_body: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// Takes `wire` apart, a request as the proxy module wrote it, whose target stands at `range`.
+    ///
+    /// `target` makes sense of the target's bytes, `foreign` tells of a header with this name and
+    /// this value whether it is the client's.
+    pub fn new(
+        wire: &'a [u8],
+        range: Range<usize>,
+        target: impl FnOnce(&'a [u8]) -> Target<'a>,
+        foreign: impl Fn(&[u8], &[u8]) -> bool,
+        rules: &Rules<'a>,
+    ) -> Result<Self, Refusal> {
+        let method = wire.get(..range.start).and_then(|m| m.strip_suffix(b" "));
+        let method = method.filter(|m| !m.is_empty() && m.iter().all(u8::is_ascii_uppercase));
+        let method = method.ok_or(Refusal::NotHttp1)?;
+        let rest = wire.get(range.end..).ok_or(Refusal::NotHttp1)?;
+        let (version, lines) = rest.split_at_checked(11).ok_or(Refusal::NotHttp1)?;
+        if !matches!(version, b" HTTP/1.0\r\n" | b" HTTP/1.1\r\n") {
+            return Err(Refusal::NotHttp1);
+        }
+        if !matches!(method, b"GET" | b"HEAD") {
+            return Err(Refusal::Method);
+        }
+        let mut plan = Plan {
+            method,
+            target: target(&wire[range]),
+            version,
+            passed: SmallVec::new(),
+            headers: Headers::new(),
+            host: rules.host.unwrap_or_default(),
+            payload: PayloadHash::EMPTY,
+            body: &[],
+            credential: rules.credential,
+            date: rules.date,
+        };
+        plan.read(lines, foreign, rules)?;
+        plan.headers.insert(b"host", plan.host)?;
+        plan.payload = PayloadHash::of(plan.body);
+        Ok(plan)
+    }
+
+    /// Sorts the header lines, up to the empty one and the body behind it.
+    fn read(
+        &mut self,
+        lines: &'a [u8],
+        foreign: impl Fn(&[u8], &[u8]) -> bool,
+        rules: &Rules<'a>,
+    ) -> Result<(), Refusal> {
+        let mut hosts = 0;
+        let mut announced = false;
+        // the lines that go out as they are are copied in runs
+        let mut run = 0;
+        let mut at = 0;
+        loop {
+            let end = at + line_len(&lines[at..])?;
+            let next = end + 2;
+            if end == at {
+                self.pass(&lines[run..at])?;
+                self.body = &lines[next..];
+                break;
+            }
+            let (name, value) = header(&lines[at..end])?;
+            let passes = match fate(name) {
+                Fate::Pass => true,
+                Fate::Sign => {
+                    self.headers.insert(name, value)?;
+                    true
+                }
+                Fate::DropIfForeign if foreign(name, value) => false,
+                Fate::DropIfForeign => {
+                    self.headers.insert(name, value)?;
+                    true
+                }
+                Fate::Drop => false,
+                Fate::Host => {
+                    hosts += 1;
+                    if rules.host.is_none() {
+                        self.host = value;
+                    }
+                    false
+                }
+                Fate::Length => {
+                    let empty = name.len() == b"content-length".len() && value == b"0";
+                    announced |= !empty;
+                    empty || !rules.drop_body
+                }
+            };
+            if !passes {
+                self.pass(&lines[run..at])?;
+                run = next;
+            }
+            at = next;
+        }
+        if rules.host.is_none() && (hosts != 1 || self.host.is_empty()) {
+            return Err(Refusal::Host);
+        }
+        if announced && self.body.is_empty() && !rules.drop_body {
+            return Err(Refusal::Body);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, lines: &'a [u8]) -> Result<(), Refusal> {
+        if !lines.is_empty() {
+            self.passed.try_reserve(1).map_err(|_| Refusal::Memory)?;
+            self.passed.push(lines);
+        }
+        Ok(())
+    }
+
+    /// An upper bound of the room that [`write`](Self::write) needs.
+    pub fn capacity(&self) -> usize {
+        let passed: usize = self.passed.iter().map(|lines| lines.len()).sum();
+        self.method.len()
+            + self.target.capacity()
+            + self.version.len()
+            + self.host.len()
+            + passed
+            + self.credential.text.len()
+            + self.headers.names_len()
+            + self.body.len()
+            + self.scratch()
+            // the names of our own headers, their values but for the credential, and line ends
+            + 448
+    }
+
+    /// The room to normalise the path in, which other services than S3 want.
+    fn scratch(&self) -> usize {
+        let s3 = self.credential.scope.service() == "s3";
+        if s3 { 0 } else { 3 * self.target.capacity() }
+    }
+
+    /// Writes the signed request into `buf`, after `observe` has seen what is signed.
+    ///
+    /// # Panics
+    ///
+    /// If `buf` is shorter than [`capacity`](Self::capacity).
+    pub fn write(
+        self,
+        buf: &mut [u8],
+        observe: impl FnOnce(&CanonicalRequest<'_, '_>, &StringToSign<'_>),
+    ) -> Result<Signed, Refusal> {
+        let Plan { method, date, payload, credential, .. } = self;
+        let headers = self.headers.with([
+            Header { name: b"x-amz-content-sha256", value: payload.as_bytes() },
+            Header { name: b"x-amz-date", value: date.as_bytes() },
+        ])?;
+
+        let (buf, scratch) = buf.split_at_mut(buf.len() - self.scratch());
+        let mut out = Out::new(buf);
+        out.put(method);
+        out.push(b' ');
+        let (line, out) = out.finish();
+        let (path, query, mut out) = self.target.put(out)?;
+        let target = line.len()..out.position();
+
+        let mut normalized = Out::new(scratch);
+        if self.scratch() > 0 {
+            uri::normalize_path(path, &mut normalized);
+        }
+        let path = if self.scratch() > 0 { normalized.written() } else { path };
+        let request = CanonicalRequest { method, path, query, headers: &headers, payload };
+        let string = request.string_to_sign(date, &credential.scope);
+        observe(&request, &string);
+        let signature = string.sign(&credential.key);
+
+        out.put(self.version);
+        out.put(b"Host: ");
+        let host = put_value(&mut out, self.host);
+        for lines in &self.passed {
+            out.put(lines);
+        }
+        out.put(b"X-Amz-Date: ");
+        let date = put_value(&mut out, date.as_bytes());
+        out.put(b"X-Amz-Content-Sha256: ");
+        let content_sha256 = put_value(&mut out, payload.as_bytes());
+        out.put(b"Authorization: ");
+        let authorization = out.position();
+        out.put(ALGORITHM.as_bytes());
+        out.put(b" Credential=");
+        out.put(&credential.text);
+        out.put(b", SignedHeaders=");
+        let names = out.position();
+        headers.put_names(&mut out);
+        let signed_headers = names..out.position();
+        out.put(b", Signature=");
+        let authorization = authorization..put_value(&mut out, signature.as_bytes()).end;
+        out.put(b"\r\n");
+        out.put(self.body);
+        let len = out.position();
+        Ok(Signed { len, target, host, date, content_sha256, authorization, signed_headers })
+    }
+}
+
+/// Writes a header's value and ends its line; returns where the value stands.
+fn put_value(out: &mut Out<'_>, value: &[u8]) -> Range<usize> {
+    let start = out.position();
+    out.put(value);
+    let end = out.position();
+    out.put(b"\r\n");
+    start..end
+}
+
+/// The length of the first line of `lines`, which must end with CR LF and hold neither of them, nor
+/// a NUL: what some other server takes for a line end is none of our business to sign.
+fn line_len(lines: &[u8]) -> Result<usize, Refusal> {
+    match memchr::memchr3(b'\r', b'\n', b'\0', lines) {
+        Some(end) if lines[end..].starts_with(b"\r\n") => Ok(end),
+        _ => Err(Refusal::MalformedHeader),
+    }
+}
+
+/// The name of a header line and its value without the white space around it.
+fn header(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+    let colon = memchr::memchr(b':', line).ok_or(Refusal::MalformedHeader)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.is_empty() || name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+        return Err(Refusal::MalformedHeader);
+    }
+    Ok((name, value.trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! The location configuration: what the directives say, inherited and checked.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::ffi::{
+    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_module, ngx_http_handler_pt,
+};
+
+use super::ffi::{self, Conf, Request};
+use super::head::Credential;
+use super::{host, upstream};
+use crate::sigv4::{Scope, SigningKey};
+
+/// Where a directive stands.
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: usize,
+}
+
+/// What the directives say for one location.
+#[derive(Default)]
+pub struct LocConf {
+    pub(super) access_key: Option<Rc<[u8]>>,
+    pub(super) scope: Option<Rc<Scope>>,
+    pub(super) key: Option<Rc<SigningKey>>,
+    pub(super) bucket: Option<Rc<str>>,
+    pub(super) endpoint: Option<Rc<str>>,
+    pub(super) sign: Option<bool>,
+    /// Where the `aws_sign` that is in effect stands.
+    pub(super) place: Option<Rc<Place>>,
+    /// Whether that is in this very block, and the block is a location.
+    pub(super) set_in_location: bool,
+    /// The location's own content handler, which ours calls.
+    handler: ngx_http_handler_pt,
+    /// Where the location's name is stored, which tells one location from another.
+    name: Option<NonNull<u8>>,
+    credential: Option<Rc<Credential>>,
+    host: Option<Rc<str>>,
+}
+
+impl LocConf {
+    /// The configuration that is in effect for `request`.
+    pub fn of<'a>(request: Request) -> Option<&'a LocConf> {
+        // SAFETY: our slot holds what `create` made, which lives as long as the configuration, and
+        // so longer than the request
+        unsafe { request.location_conf::<LocConf>(super::module()).as_ref() }
+    }
+
+    /// Whether upstream requests are signed.
+    pub fn signs(&self) -> bool {
+        self.sign == Some(true)
+    }
+
+    /// The content handler that ours stands in for.
+    pub fn handler(&self) -> ngx_http_handler_pt {
+        self.handler
+    }
+
+    /// Whose signature is made; `None` where a directive for it is missing.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_deref()
+    }
+
+    /// The host to send and sign; `None` for the one that nginx writes.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.host.as_deref().map(str::as_bytes)
+    }
+}
+
+pub(super) unsafe extern "C" fn create(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx passes the configuration that it reads
+    let Some(conf) = (unsafe { Conf::new(cf) }) else { return ptr::null_mut() };
+    ffi::guard(conf.log(), ptr::null_mut(), || {
+        ffi::pool_value(conf.pool(), LocConf::default()).cast()
+    })
+}
+
+pub(super) unsafe extern "C" fn merge(
+    cf: *mut ngx_conf_t,
+    prev: *mut c_void,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes the configuration that it reads and two of what `create` made, which
+    // are not the same; `ctx` is that of the block that is merged (ngx_http_merge_locations)
+    let (cf, prev, conf, ctx) = unsafe {
+        let (Some(cf), Some(prev), Some(conf)) =
+            (Conf::new(cf), prev.cast::<LocConf>().as_ref(), conf.cast::<LocConf>().as_mut())
+        else {
+            return NGX_CONF_ERROR;
+        };
+        (cf, prev, conf, (*cf.as_ptr()).ctx.cast::<ngx_http_conf_ctx_t>())
+    };
+    ffi::guard(cf.log(), NGX_CONF_ERROR, || {
+        // SAFETY: every block has the core module's location configuration, and nothing else
+        // refers to it while ours is merged
+        let core = unsafe {
+            let index = ngx_http_core_module.ctx_index;
+            (*(*ctx).loc_conf.add(index)).cast::<ngx_http_core_loc_conf_t>().as_mut()
+        };
+        let Some(core) = core else { return NGX_CONF_ERROR };
+        conf.inherit(prev);
+        conf.hook(prev, core);
+        conf.check(core, cf)
+    })
+}
+
+impl LocConf {
+    fn inherit(&mut self, prev: &LocConf) {
+        let own_credential =
+            self.access_key.is_some() || self.scope.is_some() || self.key.is_some();
+        let own_host = self.bucket.is_some() || self.endpoint.is_some();
+        fn take<T: Clone>(own: &mut Option<T>, prev: &Option<T>) {
+            if own.is_none() {
+                own.clone_from(prev);
+            }
+        }
+        take(&mut self.access_key, &prev.access_key);
+        take(&mut self.scope, &prev.scope);
+        take(&mut self.key, &prev.key);
+        take(&mut self.bucket, &prev.bucket);
+        take(&mut self.endpoint, &prev.endpoint);
+        if self.sign.is_none() {
+            self.sign = prev.sign;
+            self.place.clone_from(&prev.place);
+        }
+
+        // what follows from the directives is shared where they are
+        self.credential = match (&self.access_key, &self.scope, &self.key) {
+            _ if !own_credential && prev.credential.is_some() => prev.credential.clone(),
+            (Some(access_key), Some(scope), Some(key)) => {
+                Some(Rc::new(Credential::new(access_key, (**scope).clone(), key.clone())))
+            }
+            _ => None,
+        };
+        self.host = if !own_host && prev.host.is_some() {
+            prev.host.clone()
+        } else {
+            host::host(self.bucket.as_deref(), self.endpoint.as_deref()).map(Rc::from)
+        };
+    }
+
+    /// Puts our content handler in the place of the location's own.
+    fn hook(&mut self, prev: &LocConf, core: &mut ngx_http_core_loc_conf_t) {
+        // the blocks of "if" and "limit_except" run with the handler of the location around them,
+        // whose name they share
+        self.name = NonNull::new(core.name.data);
+        let within = self.name.is_some() && self.name == prev.name;
+        self.handler = match core.handler {
+            None if within => prev.handler,
+            own => own,
+        };
+        if self.signs() && self.handler.is_some() {
+            core.handler = Some(upstream::handle);
+        }
+    }
+
+    /// Refuses to sign without what signing takes, and warns of an `aws_sign` that does nothing.
+    fn check(&self, core: &ngx_http_core_loc_conf_t, cf: Conf) -> *mut c_char {
+        let Some(place) = self.place.as_deref().filter(|_| self.signs()) else {
+            return NGX_CONF_OK;
+        };
+        let Place { file, line } = place;
+        let directives = [
+            ("aws_access_key", self.access_key.is_some()),
+            ("aws_key_scope", self.scope.is_some()),
+            ("aws_signing_key", self.key.is_some()),
+        ];
+        if let Some((missing, _)) = directives.iter().find(|(_, set)| !set)
+            && (self.handler.is_some() || self.set_in_location)
+        {
+            ngx::ngx_log_error!(
+                NGX_LOG_EMERG,
+                cf.log(),
+                "no \"{missing}\" is defined for the \"aws_sign\" directive in {file}:{line}"
+            );
+            return NGX_CONF_ERROR;
+        }
+        // a block inside may have the handler
+        if self.handler.is_none() && self.set_in_location && core.locations.is_null() {
+            ngx::ngx_log_error!(
+                NGX_LOG_WARN,
+                cf.log(),
+                "\"aws_sign\" directive has no effect in a location without \"proxy_pass\" in \
+                 {file}:{line}"
+            );
+        }
+        NGX_CONF_OK
+    }
+}

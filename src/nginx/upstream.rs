@@ -1,0 +1,277 @@
+//! The hook: between the moment when the proxy module has made a request and the moment when nginx
+//! sends it.
+
+use std::ops::Range;
+use std::ptr::{self, NonNull};
+
+use ngx::ffi::{
+    NGX_DONE, NGX_ERROR, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    NGX_HTTP_NOT_ALLOWED, NGX_LOG_ERR, NGX_LOG_INFO, NGX_OK, ngx_buf_t, ngx_http_block_reading,
+    ngx_http_request_t, ngx_http_upstream_init, ngx_http_upstream_t, ngx_int_t, ngx_list_push,
+    ngx_str_t, ngx_table_elt_t,
+};
+
+use super::ffi::{self, Request};
+use super::head::{Plan, Refusal, Rules, Signed};
+use super::location::LocConf;
+use super::target::Target;
+use super::{clock, debug};
+
+const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
+
+/// The content handler of a location that signs.
+pub(super) unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request
+    let Some(request) = (unsafe { Request::new(r) }) else { return FAILED };
+    let failure = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    ffi::guard(request.log(), failure, || content(request))
+}
+
+fn content(request: Request) -> ngx_int_t {
+    let recorded = LocConf::of(request).and_then(|conf| Some((conf, conf.handler()?)));
+    let Some((conf, recorded)) = recorded else { return FAILED };
+    let r = request.as_ptr();
+    if !conf.signs() {
+        // an "if" block said "off"
+        // SAFETY: the handler that nginx would have called, with its argument
+        return unsafe { recorded(r) };
+    }
+    if let Some(status) = refuse(request) {
+        return status;
+    }
+
+    // SAFETY: the request is live, and the event handlers are plain pointers of it
+    let reading = unsafe { (*r).read_event_handler };
+    let blocked = request.blocked();
+    // keeps ngx_http_upstream_init_request() from starting before our create_request is in place
+    request.set_aio(true);
+    // SAFETY: as above
+    let status = unsafe { recorded(r) };
+    // an operation that the handler itself began goes on
+    if request.blocked() == blocked {
+        request.set_aio(false);
+    }
+
+    // SAFETY: as above; `upstream` is null or that of this request
+    let Some(u) = (unsafe { (*r).upstream.as_mut() }) else { return status };
+    if status != NGX_DONE as ngx_int_t {
+        return status;
+    }
+    if !install(request, u) {
+        // the body may still be read: without our create_request, nothing must be sent
+        u.create_request = Some(refuse_request);
+    }
+
+    // SAFETY: as above
+    let now = unsafe { (*r).read_event_handler };
+    let block = Some(ngx_http_block_reading as unsafe extern "C" fn(*mut ngx_http_request_t));
+    if same(now, reading) || same(now, block) {
+        // SAFETY: what the proxy module's body handler is, called as it would have been
+        unsafe { ngx_http_upstream_init(r) };
+    }
+    // else nginx calls it when the body is complete
+    status
+}
+
+fn same(a: Callback<()>, b: Callback<()>) -> bool {
+    a.map(|f| f as usize) == b.map(|f| f as usize)
+}
+
+/// The status with which a client's request is refused before anything is done for it.
+fn refuse(request: Request) -> Option<ngx_int_t> {
+    let method = request.method_name();
+    if !matches!(method, b"GET" | b"HEAD") {
+        ngx::ngx_log_error!(
+            NGX_LOG_INFO,
+            request.log(),
+            "aws_sign: client sent method {}, only GET and HEAD are signed",
+            String::from_utf8_lossy(method)
+        );
+        allow(request);
+        return Some(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
+    }
+    if request.is_main() && request.has_body() && !is_made_get(request) {
+        ngx::ngx_log_error!(
+            NGX_LOG_INFO,
+            request.log(),
+            "aws_sign: client sent a body with a request to be signed"
+        );
+        return Some(NGX_HTTP_BAD_REQUEST as ngx_int_t);
+    }
+    None
+}
+
+/// Whether nginx itself made a GET of another method, as `error_page` and subrequests do: the body
+/// is that of the client's request and has no part in this one.
+fn is_made_get(request: Request) -> bool {
+    let line = request.request_line();
+    !request.is_main() || !(line.starts_with(b"GET ") || line.starts_with(b"HEAD "))
+}
+
+/// Adds `Allow` to the answer.
+fn allow(request: Request) {
+    let headers = request.headers_out();
+    // SAFETY: the list of a live request; the entry is fresh, and the strings are static
+    unsafe {
+        if let Some(header) = ngx_list_push(headers).cast::<ngx_table_elt_t>().as_mut() {
+            *header = std::mem::zeroed();
+            header.hash = 1;
+            header.key = ngx::ngx_string!("Allow");
+            header.value = ngx::ngx_string!("GET, HEAD");
+        }
+    }
+}
+
+/// A request that was written to the request's pool, and where its parts stand.
+pub(super) struct Written {
+    base: NonNull<u8>,
+    parts: Signed,
+}
+
+impl Written {
+    /// Remembers what was written to `memory`.
+    pub(super) fn new(memory: &mut [u8], parts: Signed) -> Option<Self> {
+        Some(Written { base: NonNull::new(memory.as_mut_ptr())?, parts })
+    }
+
+    /// Where its parts stand.
+    pub(super) fn parts(&self) -> &Signed {
+        &self.parts
+    }
+
+    /// The bytes of a part, which live as long as the request.
+    pub(super) fn string(&self, part: &Range<usize>) -> ngx_str_t {
+        // SAFETY: the parts lie within the memory that they were written to
+        ngx_str_t { len: part.len(), data: unsafe { self.base.as_ptr().add(part.start) } }
+    }
+}
+
+/// What we keep for a request, in its pool.
+#[derive(Default)]
+pub(super) struct Context {
+    /// The proxy module's create_request.
+    create_request: Callback<ngx_int_t>,
+    /// The request that was signed.
+    pub(super) signed: Option<Written>,
+    /// The request that the variables speak of until then, and whether it is a HEAD.
+    pub(super) described: Option<(bool, Written)>,
+}
+
+type Callback<T> = Option<unsafe extern "C" fn(*mut ngx_http_request_t) -> T>;
+
+impl Context {
+    /// The context of `request`, made where there is none; `None` when there is no memory.
+    pub(super) fn of<'a>(request: Request) -> Option<&'a mut Context> {
+        let mut context = request.context::<Context>(super::module());
+        if context.is_null() {
+            context = ffi::pool_plain(request.pool(), Context::default());
+            request.set_context(super::module(), context);
+        }
+        // SAFETY: null, or what was made above for this request, which lives in its pool; our
+        // callbacks for a request do not run within each other while they hold it
+        unsafe { context.as_mut() }
+    }
+}
+
+/// Puts our create_request in the place of the proxy module's.
+fn install(request: Request, u: &mut ngx_http_upstream_t) -> bool {
+    let Some(context) = Context::of(request) else { return false };
+    context.create_request = u.create_request;
+    u.create_request = Some(create_request);
+    true
+}
+
+/// Stands in for create_request where there was no memory to remember it.
+unsafe extern "C" fn refuse_request(_: *mut ngx_http_request_t) -> ngx_int_t {
+    FAILED
+}
+
+/// Makes the upstream request as the proxy module does, and signs it.
+unsafe extern "C" fn create_request(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request
+    let Some(request) = (unsafe { Request::new(r) }) else { return FAILED };
+    ffi::guard(request.log(), FAILED, || match sign(request) {
+        Ok(status) => status,
+        Err(refusal) => {
+            ngx::ngx_log_error!(NGX_LOG_ERR, request.log(), "aws_sign: {refusal}");
+            FAILED
+        }
+    })
+}
+
+fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
+    let r = request.as_ptr();
+    let original = Context::of(request).and_then(|context| context.create_request);
+    // SAFETY: nginx creates a request for an upstream that is there, and with its configuration
+    let (u, buffered) = unsafe {
+        let u = (*r).upstream;
+        (u, (*(*u).conf).request_buffering != 0)
+    };
+    let drop_body = request.has_body() && is_made_get(request);
+    if drop_body {
+        if !buffered {
+            // what is left of the body would follow the head all the same
+            return Err(Refusal::Body);
+        }
+        // SAFETY: as above; the buffers stay those of the request's body
+        unsafe { (*u).request_bufs = ptr::null_mut() };
+    }
+    // SAFETY: the function that nginx would have called, with its argument
+    let status = original.map_or(FAILED, |original| unsafe { original(r) });
+    if status != NGX_OK as ngx_int_t {
+        return Ok(status);
+    }
+
+    // SAFETY: as above; nothing else refers to the upstream, its chain and its buffer now
+    let (u, chain) = unsafe { (&mut *u, (*u).request_bufs.as_ref().ok_or(Refusal::NotHttp1)?) };
+    if ffi::has_bytes(chain.next) {
+        return Err(Refusal::Body);
+    }
+    // SAFETY: a link of a chain has a buffer
+    let buf = unsafe { &mut *chain.buf };
+    let wire = ffi::buf_bytes(buf);
+    let range = target_of(u, wire).ok_or(Refusal::NotHttp1)?;
+
+    let conf = LocConf::of(request).ok_or(Refusal::Memory)?;
+    let rules = Rules {
+        credential: conf.credential().ok_or(Refusal::Credential)?,
+        date: clock::now().ok_or(Refusal::Credential)?,
+        host: conf.host(),
+        drop_body,
+    };
+    clock::warn_of_stale_scope(request.log(), rules.credential.scope(), rules.date);
+    // with variables in "proxy_pass" the host is resolved when the request comes
+    let pasted = !u.resolved.is_null();
+    let target = |wire| {
+        if !pasted {
+            return Target::encoded(wire);
+        }
+        Target::pasted(wire, request.uri(), request.unparsed_uri(), request.args())
+    };
+    let foreign = |name: &[u8], value: &[u8]| request.sent_by_client(name, value);
+    let plan = Plan::new(wire, range, target, foreign, &rules)?;
+    let memory = ffi::pool_bytes(request.pool(), plan.capacity()).ok_or(Refusal::Memory)?;
+    let parts = plan.write(memory, |canonical, string| debug::log(request, canonical, string))?;
+    replace(buf, memory, parts.len);
+    let written = Written::new(memory, parts).ok_or(Refusal::Memory)?;
+    // what nginx names in its messages about the upstream
+    u.uri = written.string(&written.parts.target);
+    Context::of(request).ok_or(Refusal::Memory)?.signed = Some(written);
+    Ok(status)
+}
+
+/// Where the request target stands in `wire`: the proxy module remembers it.
+fn target_of(u: &ngx_http_upstream_t, wire: &[u8]) -> Option<Range<usize>> {
+    let start = (u.uri.data as usize).checked_sub(wire.as_ptr() as usize)?;
+    let end = start.checked_add(u.uri.len)?;
+    (end <= wire.len()).then_some(start..end)
+}
+
+/// Makes `memory` the contents of `buf`, whose flags stay. nginx goes back to `start` on a retry.
+fn replace(buf: &mut ngx_buf_t, memory: &mut [u8], len: usize) {
+    let Range { start, end } = memory.as_mut_ptr_range();
+    buf.start = start;
+    buf.pos = start;
+    buf.last = memory[len..].as_mut_ptr();
+    buf.end = end;
+}

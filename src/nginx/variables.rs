@@ -1,0 +1,125 @@
+//! The variables: one table, one getter.
+
+use ngx::ffi::{
+    NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
+    ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::ngx_string;
+
+use super::ffi::{self, Conf, Request};
+use super::head::{Plan, Rules, Signed};
+use super::location::LocConf;
+use super::target::Target;
+use super::upstream::{Context, Written};
+use super::{clock, debug};
+
+type Part = fn(&Signed) -> &std::ops::Range<usize>;
+
+/// Each variable is a part of the signed request; its place here is the getter's `data`.
+static PARTS: [Part; 6] = [
+    |parts| &parts.target,
+    |parts| &parts.host,
+    |parts| &parts.date,
+    |parts| &parts.content_sha256,
+    |parts| &parts.signed_headers,
+    |parts| &parts.authorization,
+];
+
+const fn names() -> [ngx_str_t; PARTS.len()] {
+    [
+        ngx_string!("aws_uri"),
+        ngx_string!("aws_host"),
+        ngx_string!("aws_date"),
+        ngx_string!("aws_content_sha256"),
+        ngx_string!("aws_signed_headers"),
+        ngx_string!("aws_authorization"),
+    ]
+}
+
+/// Makes the variables known, before the configuration is read.
+pub(super) unsafe extern "C" fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx passes the configuration that it is about to read
+    let Some(conf) = (unsafe { Conf::new(cf) }) else { return NGX_ERROR as ngx_int_t };
+    ffi::guard(conf.log(), NGX_ERROR as ngx_int_t, || {
+        for (data, mut name) in names().into_iter().enumerate() {
+            // what they say changes when the request is signed
+            let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
+            // SAFETY: nginx copies the name, and returns null or a variable that is ours to set up
+            let variable = unsafe { ngx_http_add_variable(cf, &mut name, flags).as_mut() };
+            let Some(variable) = variable else { return NGX_ERROR as ngx_int_t };
+            variable.get_handler = Some(get);
+            variable.data = data;
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+unsafe extern "C" fn get(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    // SAFETY: nginx passes a live request and the value to fill
+    let (Some(request), Some(value)) = (unsafe { (Request::new(r), value.as_mut()) }) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    ffi::guard(request.log(), NGX_ERROR as ngx_int_t, || {
+        let string = written(request)
+            .zip(PARTS.get(data))
+            .map(|(written, part)| written.string(part(written.parts())));
+        match string {
+            Some(string) => {
+                value.data = string.data;
+                value.set_len(string.len as u32);
+                value.set_valid(1);
+                value.set_no_cacheable(1);
+                value.set_not_found(0);
+            }
+            None => value.set_not_found(1),
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+/// The request as it was signed, or else as it would be.
+fn written<'a>(request: Request) -> Option<&'a Written> {
+    let conf = LocConf::of(request)?;
+    let context = Context::of(request)?;
+    if context.signed.is_some() {
+        return context.signed.as_ref();
+    }
+    let head = match request.upstream_method().unwrap_or(request.method_name()) {
+        b"GET" => false,
+        b"HEAD" => true,
+        // nothing else is ever signed, not by hand either
+        _ => return None,
+    };
+    if context.described.as_ref().is_none_or(|(described, _)| *described != head) {
+        context.described = Some((head, describe(request, conf, head)?));
+    }
+    context.described.as_ref().map(|(_, written)| written)
+}
+
+/// Signs the request that a plain `proxy_pass` would send to our host.
+fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
+    let rules = Rules {
+        credential: conf.credential()?,
+        date: clock::now()?,
+        host: Some(conf.host()?),
+        drop_body: true,
+    };
+    let wire: &[u8] = if head { b"HEAD / HTTP/1.1\r\n\r\n" } else { b"GET / HTTP/1.1\r\n\r\n" };
+    let slash = if head { 5..6 } else { 4..5 };
+    let target = |_| {
+        if request.has_valid_unparsed_uri() {
+            Target::encoded(request.unparsed_uri())
+        } else {
+            Target::decoded(request.uri(), request.args())
+        }
+    };
+    let plan = Plan::new(wire, slash, target, |_, _| false, &rules).ok()?;
+    let memory = ffi::pool_bytes(request.pool(), plan.capacity())?;
+    let parts =
+        plan.write(memory, |canonical, string| debug::log(request, canonical, string)).ok()?;
+    Written::new(memory, parts)
+}
