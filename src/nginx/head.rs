@@ -288,8 +288,7 @@ impl<'a> Plan<'a> {
 
     /// The room to normalise the path in, which other services than S3 want.
     fn scratch(&self) -> usize {
-        let s3 = self.credential.scope.service() == "s3";
-        if s3 { 0 } else { 3 * self.target.capacity() }
+        if self.credential.scope.is_s3() { 0 } else { 3 * self.target.capacity() }
     }
 
     /// Writes the signed request into `buf`, after `observe` has seen what is signed.

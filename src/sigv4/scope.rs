@@ -98,6 +98,12 @@ impl Scope {
         &self.text[REGION..self.region_end]
     }
 
+    /// Whether the service is S3 or of its kind, which take a path as it is: other services want it
+    /// normalised and encoded twice.
+    pub fn is_s3(&self) -> bool {
+        matches!(self.service(), "s3" | "s3express" | "s3-object-lambda" | "s3-outposts")
+    }
+
     /// The service, such as `s3`.
     pub fn service(&self) -> &str {
         &self.text[self.region_end + 1..self.text.len() - TERMINATION.len() - 1]

@@ -128,7 +128,7 @@ pub fn normalized_len(path: &[u8]) -> usize {
 ///
 /// Source: [Authenticating requests: using query parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html),
 /// and, for the last two, [Signing and authenticating REST requests](https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html).
-const AUTHENTICATING: [&str; 9] = [
+const AUTHENTICATING: [&str; 10] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
@@ -136,6 +136,7 @@ const AUTHENTICATING: [&str; 9] = [
     "X-Amz-SignedHeaders",
     "X-Amz-Signature",
     "X-Amz-Security-Token",
+    "X-Amz-S3session-Token",
     "AWSAccessKeyId",
     "Signature",
 ];
