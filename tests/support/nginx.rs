@@ -139,11 +139,11 @@ impl Nginx {
 
     /// The workers that take requests, without those that are shutting down.
     pub fn worker_pids(&self) -> BTreeSet<u32> {
-        let title = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // the title stands behind other words when nginx was started through a loader
         let is_worker = |pid: &u32| {
-            let title = title(pid);
-            let title = title.strip_prefix(b"nginx: worker process");
-            title.is_some_and(|rest| !rest.starts_with(b" is shutting down"))
+            let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let title = String::from_utf8_lossy(&title);
+            title.contains("nginx: worker process") && !title.contains("is shutting down")
         };
         self.children().into_iter().filter(is_worker).collect()
     }
@@ -189,7 +189,8 @@ impl Nginx {
     /// What [`error_log`](Self::error_log) has above the level `debug`.
     pub fn notices(&self) -> String {
         let log = self.error_log();
-        let lines = log.lines().filter(|line| !line.contains(" [debug] "));
+        // a debug message may have more than one line
+        let lines = log.lines().filter(|line| !matches!(level(line), "" | "[debug]"));
         lines.map(|line| format!("{line}\n")).collect()
     }
 
@@ -236,8 +237,7 @@ impl Nginx {
         let log = self.error_log();
         let allowed = self.allowed.lock().unwrap();
         let bad = |line: &&str| {
-            let level = line.split(' ').nth(2).unwrap_or_default();
-            matches!(level, "[alert]" | "[emerg]" | "[crit]")
+            matches!(level(line), "[alert]" | "[emerg]" | "[crit]")
                 || ["exited on signal", "panicked at", "Sanitizer"].iter().any(|s| line.contains(s))
         };
         let lines: Vec<_> = log
@@ -248,6 +248,11 @@ impl Nginx {
         assert!(lines.is_empty(), "nginx logged:\n{}", lines.join("\n"));
         assert!(status.is_none_or(|status| status.success()), "nginx: {status:?}");
     }
+}
+
+/// The level of a line of the log, with its brackets; nothing if no message begins there.
+fn level(line: &str) -> &str {
+    line.split(' ').nth(2).filter(|word| word.starts_with('[')).unwrap_or_default()
 }
 
 impl Drop for Nginx {
