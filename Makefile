@@ -34,7 +34,7 @@ check: ## check formats, lints, documentation, scripts, and the build for Debian
 	flake8 --max-line-length 100 generate_signing_key
 	tools/debian-nginx $(SUITE) $(TARGET)/nginx/$(SUITE)
 	. $(TARGET)/nginx/$(SUITE)/env && $(CARGO) clippy --locked --lib --no-default-features \
-		--target-dir $(TARGET)/nginx/$(SUITE)/target -- -D warnings
+		--target-dir $(TARGET)/nginx/target -- -D warnings
 
 bench: ## measure the signing core and the proxy, and print both as ratios
 	@tools/setup bench
