@@ -8,6 +8,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
+use super::sink::Gather;
 use super::{ALGORITHM, AmzDate, Hex, PayloadHash, Scope, Signature, SigningKey, Sink, hex};
 
 /// A list outgrew the stack, and the heap had no room for it.
@@ -104,10 +105,10 @@ fn compare(a: &[u8], b: &[u8]) -> Ordering {
 /// Writes a header's value without the white space around it, and one space for each run of them.
 fn put_value(value: &[u8], sink: &mut impl Sink) {
     let mut rest = value.trim_ascii();
-    while let Some(run) = rest.windows(2).position(|pair| pair == b"  ") {
-        sink.put(&rest[..run + 1]);
-        rest = &rest[run..];
-        rest = &rest[rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len())..];
+    while let Some(space) = memchr::memchr(b' ', rest) {
+        let (word, spaces) = rest.split_at(space + 1);
+        sink.put(word);
+        rest = spaces.trim_ascii_start();
     }
     sink.put(rest);
 }
@@ -147,7 +148,9 @@ impl CanonicalRequest<'_, '_> {
     /// The SHA-256 of the canonical request.
     pub fn hash(&self) -> Hex {
         let mut hash = Sha256::new();
-        self.write_to(&mut hash);
+        let mut gather = Gather::new(&mut hash);
+        self.write_to(&mut gather);
+        gather.flush();
         hex(&hash.finalize().into())
     }
 
@@ -179,6 +182,10 @@ impl StringToSign<'_> {
 
     /// The signature that `key` gives it.
     pub fn sign(&self, key: &SigningKey) -> Signature {
-        key.sign(|mac| self.write_to(mac))
+        key.sign(|mac| {
+            let mut gather = Gather::new(mac);
+            self.write_to(&mut gather);
+            gather.flush();
+        })
     }
 }
