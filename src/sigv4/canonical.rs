@@ -108,7 +108,8 @@ fn put_value(value: &[u8], sink: &mut impl Sink) {
     while let Some(space) = memchr::memchr(b' ', rest) {
         let (word, spaces) = rest.split_at(space + 1);
         sink.put(word);
-        rest = spaces.trim_ascii_start();
+        let run = spaces.iter().position(|byte| *byte != b' ').unwrap_or(spaces.len());
+        rest = &spaces[run..];
     }
     sink.put(rest);
 }
@@ -187,5 +188,27 @@ impl StringToSign<'_> {
             self.write_to(&mut gather);
             gather.flush();
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_spaces_are_folded_and_nothing_else() {
+        for (value, canonical) in [
+            ("", ""),
+            (" \t a \t ", "a"),
+            ("a  b   c", "a b c"),
+            ("a \t b", "a \t b"),
+            ("a\t\tb", "a\t\tb"),
+            ("a  \t", "a"),
+            ("\"a   b\"", "\"a b\""),
+        ] {
+            let mut written = Vec::new();
+            put_value(value.as_bytes(), &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), canonical, "{value:?}");
+        }
     }
 }
