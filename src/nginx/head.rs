@@ -44,7 +44,8 @@ pub enum Refusal {
     MalformedHeader,
     /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
     Host,
-    /// The body is sent in chunks, or otherwise than in the buffer of the head.
+    /// The body is sent in chunks, otherwise than in the buffer of the head, or has another length
+    /// than the head says.
     Body,
     /// The method is neither GET nor HEAD.
     Method,
@@ -209,7 +210,7 @@ impl<'a> Plan<'a> {
         rules: &Rules<'a>,
     ) -> Result<(), Refusal> {
         let mut hosts = 0;
-        let mut announced = false;
+        let mut framing = Framing::default();
         // the lines that go out as they are are copied in runs
         let mut run = 0;
         let mut at = 0;
@@ -242,9 +243,8 @@ impl<'a> Plan<'a> {
                     false
                 }
                 Fate::Length => {
-                    let empty = name.len() == b"content-length".len() && value == b"0";
-                    announced |= !empty;
-                    empty || !rules.drop_body
+                    framing.add(name, value, &lines[at..next])?;
+                    false
                 }
             };
             if !passes {
@@ -256,10 +256,10 @@ impl<'a> Plan<'a> {
         if rules.host.is_none() && (hosts != 1 || self.host.is_empty()) {
             return Err(Refusal::Host);
         }
-        if announced && self.body.is_empty() && !rules.drop_body {
-            return Err(Refusal::Body);
+        match framing.of(self.body, rules.drop_body) {
+            Some(line) => self.pass(line),
+            None => Err(Refusal::Body),
         }
-        Ok(())
     }
 
     fn pass(&mut self, lines: &'a [u8]) -> Result<(), Refusal> {
@@ -350,6 +350,42 @@ impl<'a> Plan<'a> {
         out.put(self.body);
         let len = out.position();
         Ok(Signed { len, target, host, date, content_sha256, authorization, signed_headers })
+    }
+}
+
+/// What the head says of the body's length.
+#[derive(Default)]
+struct Framing<'a> {
+    chunked: bool,
+    length: Option<&'a [u8]>,
+    /// The line that says so.
+    line: &'a [u8],
+}
+
+impl<'a> Framing<'a> {
+    fn add(&mut self, name: &[u8], value: &'a [u8], line: &'a [u8]) -> Result<(), Refusal> {
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.chunked = true;
+            return Ok(());
+        }
+        if self.length.replace(value).is_some() {
+            return Err(Refusal::MalformedHeader);
+        }
+        self.line = line;
+        Ok(())
+    }
+
+    /// The line to send with `body`; none if the two do not agree, lest the server takes what
+    /// follows the head for a request of its own.
+    fn of(&self, body: &[u8], drop_body: bool) -> Option<&'a [u8]> {
+        let length = self.length.map(|text| str::from_utf8(text).ok()?.parse::<usize>().ok());
+        match length {
+            _ if self.chunked && !drop_body => None,
+            Some(length) if length == Some(body.len()) => Some(self.line),
+            Some(_) if drop_body && body.is_empty() => Some(&[]),
+            None if body.is_empty() => Some(&[]),
+            _ => None,
+        }
     }
 }
 

@@ -134,6 +134,25 @@ fn a_body_in_the_buffer_is_hashed_and_an_announced_one_is_not_awaited() {
     let dropping = Case { drop_body: true, ..CASE };
     assert_eq!(dropping.lines(announced)[2], "Accept: x");
     assert!(dropping.sign(chunked).is_ok());
+    // one that "proxy_set_body" made stays
+    let set = "GET / HTTP/1.1\r\nContent-Length: 3\r\nAccept: x\r\n\r\nabc";
+    assert_eq!(dropping.lines(set)[2..4], ["Accept: x", "Content-Length: 3"]);
+}
+
+#[test]
+fn a_body_of_another_length_than_announced_is_refused() {
+    for head in [
+        "",
+        "Content-Length: 2\r\n",
+        "Content-Length: 4\r\n",
+        "Content-Length: x\r\n",
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        let wire = format!("GET / HTTP/1.1\r\n{head}\r\nabc");
+        assert_eq!(CASE.sign(&wire).unwrap_err(), Refusal::Body, "{head}");
+    }
+    let twice = "GET / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(CASE.sign(twice).unwrap_err(), Refusal::MalformedHeader);
 }
 
 #[test]
@@ -154,7 +173,7 @@ fn what_two_servers_might_read_in_two_ways_is_refused() {
     ] {
         let wire = format!("GET / HTTP/1.1\r\n{line}\r\nx: y\r\n\r\n");
         if line.is_empty() {
-            assert!(CASE.sign(&wire).is_ok(), "an empty line ends the head");
+            assert_eq!(CASE.sign(&wire).unwrap_err(), Refusal::Body, "the head ends here");
         } else {
             assert_eq!(CASE.sign(&wire).unwrap_err(), Refusal::MalformedHeader, "{line:?}");
         }
