@@ -407,11 +407,17 @@ fn line_len(lines: &[u8]) -> Result<usize, Refusal> {
     }
 }
 
-/// The name of a header line and its value without the white space around it.
+/// The name of a header line and its value without the white space around it. Control characters
+/// are in neither.
 fn header(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     let colon = memchr::memchr(b':', line).ok_or(Refusal::MalformedHeader)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     if name.is_empty() || name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+        return Err(Refusal::MalformedHeader);
+    }
+    // without a way out early, the compiler makes a loop of it that takes many bytes at a time
+    let control = |byte: &u8| (*byte < b' ' && *byte != b'\t') | (*byte == 0x7f);
+    if value.iter().fold(false, |any, byte| any | control(byte)) {
         return Err(Refusal::MalformedHeader);
     }
     Ok((name, value.trim_ascii()))

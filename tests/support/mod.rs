@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod http;
+pub mod http2;
 pub mod memory;
 pub mod nginx;
 pub mod s3;

@@ -169,6 +169,8 @@ fn what_two_servers_might_read_in_two_ways_is_refused() {
         "a: \0",
         "a: b\r\n folded",
         "a\x7f: b",
+        "a: \x01",
+        "a: b\x7f",
         "",
     ] {
         let wire = format!("GET / HTTP/1.1\r\n{line}\r\nx: y\r\n\r\n");
