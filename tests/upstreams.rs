@@ -2,54 +2,19 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, UdpSocket};
-use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use support::http::Connection;
 use support::{Credentials, Nginx, Verifier};
-
-/// Writes `name.crt` and `name.key` to `dir`.
-fn certificate(dir: &Path, name: &str) {
-    let status = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")])
-        .args(["-addext", &format!("subjectAltName=DNS:{name}"), "-out"])
-        .arg(dir.join(format!("{name}.crt")))
-        .arg("-keyout")
-        .arg(dir.join(format!("{name}.key")))
-        .output()
-        .expect("openssl");
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-}
-
-/// A DNS server that answers each question for an IPv4 address with 127.0.0.1.
-fn name_server() -> u16 {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = socket.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let mut packet = [0; 512];
-        while let Ok((len, from)) = socket.recv_from(&mut packet) {
-            let mut answer = packet[..len].to_vec();
-            // a response, recursion available, one answer, nothing else
-            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-            // the name of the question, type A, class IN, 60 seconds
-            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
-            let _ = socket.send_to(&answer, from);
-        }
-    });
-    port
-}
 
 #[test]
 fn tls_with_the_right_name() {
     const NAME: &str = "bucket.s3.test";
     let s3 = Verifier::start(Credentials::default());
     let certificates = tempfile::tempdir().unwrap();
-    certificate(certificates.path(), NAME);
-    certificate(certificates.path(), "front.test");
+    support::certificate(certificates.path(), NAME);
+    support::certificate(certificates.path(), "front.test");
     let port = support::free_port();
     let nginx = Nginx::builder()
         .http(&format!(
@@ -132,7 +97,7 @@ fn names_are_resolved_when_the_request_comes() {
             location /uri/ {{ set $backend s3.test; proxy_pass http://$backend:{port}/x$uri?v=$arg_v; }}
         }}",
         keys = support::directives(),
-        dns = name_server(),
+        dns = support::name_server(),
         port = s3.port(),
     ));
     for (target, sent) in [

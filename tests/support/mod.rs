@@ -10,7 +10,8 @@ pub mod s3;
 pub mod sign;
 pub mod verifier;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -130,6 +131,38 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no port is free");
+}
+
+/// Writes `name.crt` and `name.key` to `dir`.
+pub fn certificate(dir: &Path, name: &str) {
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")])
+        .args(["-addext", &format!("subjectAltName=DNS:{name}"), "-out"])
+        .arg(dir.join(format!("{name}.crt")))
+        .arg("-keyout")
+        .arg(dir.join(format!("{name}.key")))
+        .output()
+        .expect("openssl");
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+}
+
+/// A DNS server that answers each question for an IPv4 address with 127.0.0.1.
+pub fn name_server() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut packet = [0; 512];
+        while let Ok((len, from)) = socket.recv_from(&mut packet) {
+            let mut answer = packet[..len].to_vec();
+            // a response, recursion available, one answer, nothing else
+            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            // the name of the question, type A, class IN, 60 seconds
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    port
 }
 
 /// Sends the signal (`QUIT`, `HUP`, ...) to a process.
