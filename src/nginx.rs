@@ -4,6 +4,8 @@ mod clock;
 mod conf;
 mod debug;
 mod ffi;
+mod foreign;
+mod handlers;
 mod head;
 mod host;
 mod location;

@@ -106,8 +106,11 @@ fn http_2_clients() {
         assert_eq!((put.status, put.header("Allow")), (405, Some("GET, HEAD")));
     }
     assert!(site.s3.take().is_empty());
-    assert_eq!(connection.send("GET", "/b", &[]).status, 200);
-    site.one();
+    let (one, two): (&[&[u8]], &[&[u8]]) = (&[b""], &[b"", b""]);
+    for pieces in [&[][..], one, two] {
+        assert_eq!(connection.send("GET", "/b", pieces).status, 200);
+        site.one();
+    }
 }
 
 #[test]
@@ -127,12 +130,16 @@ fn other_methods_and_bodies_are_refused() {
     for method in ["GET", "HEAD"] {
         assert_eq!(site.send(message(method, "/a", &[], b"body")).status, 400);
         let chunked = [("Transfer-Encoding", "chunked")];
-        assert_eq!(site.send(message(method, "/a", &chunked, b"0\r\n\r\n")).status, 400);
+        assert_eq!(site.send(message(method, "/a", &chunked, b"1\r\nx\r\n0\r\n\r\n")).status, 400);
         assert_eq!(site.send(message(method, "/a", &[("Content-Length", "9")], b"")).status, 400);
     }
     site.nginx.wait_for_log("client sent a body", Duration::from_secs(1));
     assert!(site.s3.take().is_empty());
+    // a body of nothing is none
     assert_eq!(site.send(message("GET", "/a", &[("Content-Length", "0")], b"")).status, 200);
+    site.one();
+    let chunked = [("Transfer-Encoding", "chunked")];
+    assert_eq!(site.send(message("GET", "/a", &chunked, b"0\r\n\r\n")).status, 200);
     site.one();
 
     // what is refused leaves the connection in order
@@ -161,7 +168,15 @@ fn headers_of_hostile_clients() {
             proxy_set_header X-Amz-Date 20200101T000000Z;
             proxy_pass http://s3;
         }}
-        location /host/ {{ proxy_set_header Host evil.test; proxy_pass http://s3; }}"
+        location /host/ {{ proxy_set_header Host evil.test; proxy_pass http://s3; }}
+        location /owner/ {{
+            proxy_set_header Connection '';
+            proxy_set_header Host $host;
+            proxy_set_header X-Amz-Expected-Bucket-Owner 1;
+            proxy_set_header X-Amz-Meta-Note $http_x_amz_meta_note;
+            proxy_set_header X-Note $http_x_amz_acl;
+            proxy_pass http://s3;
+        }}"
     ));
     let hostile = [
         ("Host", "evil.test"),
@@ -209,6 +224,14 @@ fn headers_of_hostile_clients() {
     assert_eq!(site.send(message_to("/host/x")).status, 200);
     assert_eq!(site.one().host, "bucket.s3.amazonaws.com");
 
+    // what the operator sets stays, even when the client sends the same
+    assert_eq!(site.send(message_to("/owner/x")).status, 200);
+    let received = site.one();
+    assert_eq!(received.header("x-amz-expected-bucket-owner").as_deref(), Some("1"));
+    assert_eq!(received.header("x-amz-meta-note").as_deref(), Some("mine"));
+    assert_eq!(received.header("x-note").as_deref(), Some("public-read"));
+    assert_eq!(received.header("x-amz-acl"), None);
+
     // many and long ones
     let many: Vec<_> = (0..200).map(|n| (format!("X-Amz-Meta-{n}"), "v".repeat(n))).collect();
     let many: Vec<_> = many.iter().map(|(name, value)| (&name[..], &value[..])).collect();
@@ -251,6 +274,7 @@ fn line_ends_in_keys_stay_in_keys() {
 
 #[test]
 fn what_cannot_be_signed_is_not_sent() {
+    const OTHER: &str = "aws_sign: only what \"proxy_pass\" sends can be signed";
     let other = Verifier::start(Credentials::default());
     let site = Site::start(&format!(
         "location /fastcgi/ {{ fastcgi_pass {0}; }}
@@ -258,6 +282,8 @@ fn what_cannot_be_signed_is_not_sent() {
         location /scgi/ {{ scgi_pass {0}; }}
         location /grpc/ {{ grpc_pass grpc://{0}; }}
         location /memcached/ {{ set $memcached_key x; memcached_pass {0}; }}
+        location /inner/ {{ aws_sign; fastcgi_pass {0}; }}
+        location /pixel/ {{ aws_sign; empty_gif; }}
         location /file/ {{ root {{prefix}}; }}
         location /static {{ return 200 fine; }}
         location /length/ {{ proxy_set_header Content-Length 5; proxy_pass http://s3; }}
@@ -266,11 +292,13 @@ fn what_cannot_be_signed_is_not_sent() {
         other.addr()
     ));
     for (target, reason) in [
-        ("/fastcgi/x", "is not HTTP/1.x"),
-        ("/uwsgi/x", "is not HTTP/1.x"),
-        ("/scgi/x", "is not HTTP/1.x"),
-        ("/grpc/x", "is not HTTP/1.x"),
-        ("/memcached/x", "is not HTTP/1.x"),
+        ("/fastcgi/x", OTHER),
+        ("/uwsgi/x", OTHER),
+        ("/scgi/x", OTHER),
+        ("/grpc/x", OTHER),
+        ("/memcached/x", OTHER),
+        ("/inner/x", OTHER),
+        ("/pixel/x", OTHER),
         ("/length/x", "has a body that cannot be signed"),
         ("/method/x", "the method of the upstream request is neither GET nor HEAD"),
         ("/chunked/x", "has a body that cannot be signed"),

@@ -227,6 +227,13 @@ fn what_has_no_effect_is_warned_of() {
     let no_effect = "\"aws_sign\" directive has no effect in a location without \"proxy_pass\" in ";
     warned(&keyed("location / { aws_sign; }"), no_effect);
     warned(&keyed("location / { aws_sign; root /tmp; }"), no_effect);
+    let refused = "\"aws_sign\" directive works with \"proxy_pass\" only, requests are refused in ";
+    warned(&keyed("location / { aws_sign; empty_gif; }"), refused);
+    warned(&keyed("location / { aws_sign; fastcgi_pass 127.0.0.1:9; }"), refused);
+    accepted("server { aws_sign; location / { empty_gif; } }");
+    accepted(&keyed(
+        "aws_sign; location / { empty_gif; } location /a { fastcgi_pass 127.0.0.1:9; }",
+    ));
     for fine in [
         "aws_sign; location / { }",
         "location / { aws_sign off; }",
@@ -368,7 +375,7 @@ fn other_services_are_signed_their_way() {
         api.addr(),
         keys = support::directives_for(&support::today(), "us-east-1", "execute-api"),
     ));
-    for target in ["/", "/a%20b", "/a//b/./c/../d?x=y", "/%2525?a=%25", "/a+b"] {
+    for target in ["/", "/a%20b", "/a//b/./c/../d?x=y", "/%2525?a=%25", "/a+b", "/a%2fb%2F/c"] {
         let response = support::get(nginx.addr(), target);
         assert_eq!(response.status, 200, "{target}: {}", response.text());
     }

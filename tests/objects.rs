@@ -15,6 +15,9 @@ struct Form {
     conf: &'static str,
     /// What stands before the key upstream.
     upstream: &'static str,
+    /// What stands behind the key, and what behind the key upstream.
+    suffix: &'static str,
+    upstream_suffix: &'static str,
     /// nginx passes its own normalised URI, in which double slashes and dot segments are gone.
     normalizes: bool,
     /// The client's query goes along.
@@ -23,8 +26,16 @@ struct Form {
     regex: bool,
 }
 
-const BASE: Form =
-    Form { prefix: "/", conf: "", upstream: "/", normalizes: false, query: true, regex: false };
+const BASE: Form = Form {
+    prefix: "/",
+    conf: "",
+    upstream: "/",
+    suffix: "",
+    upstream_suffix: "",
+    normalizes: false,
+    query: true,
+    regex: false,
+};
 
 const FORMS: &[Form] = &[
     Form {
@@ -89,6 +100,24 @@ const FORMS: &[Form] = &[
         normalizes: true,
         regex: true,
         query: false,
+        ..BASE
+    },
+    Form {
+        prefix: "/download/",
+        conf: "location ~ ^/download/(.*)/as-file$ { proxy_pass http://up/pub/$1; }",
+        upstream: "/pub/",
+        suffix: "/as-file",
+        normalizes: true,
+        regex: true,
+        query: false,
+        ..BASE
+    },
+    Form {
+        prefix: "/index/",
+        conf: "location /index/ { proxy_pass http://up${uri}index.html$is_args$args; }",
+        upstream: "/index/",
+        upstream_suffix: "index.html",
+        normalizes: true,
         ..BASE
     },
     Form {
@@ -207,7 +236,7 @@ fn sent(key: &[(u8, bool)]) -> Vec<u8> {
 }
 
 fn fits(form: &Form, key: &[u8]) -> bool {
-    let path = [form.prefix.as_bytes(), key].concat();
+    let path = [form.prefix.as_bytes(), key, form.suffix.as_bytes()].concat();
     let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
     let mut plain = true;
     while let Some(segment) = segments.next() {
@@ -230,11 +259,12 @@ fn sorted(mut pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn every_form_names_the_object_that_is_asked_for() {
     let verifier = Verifier::start(Credentials::default());
     let nginx = Nginx::builder().log_level("notice").http(&configuration(&verifier)).start();
+    let cases = std::env::var("PROPTEST_CASES").map_or(150, |cases| cases.parse().unwrap());
     let mut runner = TestRunner::deterministic();
     let strategy = (key(), query(), any::<bool>());
     for form in FORMS {
         let mut tried = 0;
-        while tried < 150 {
+        while tried < cases {
             let (key, query, head) = strategy.new_tree(&mut runner).unwrap().current();
             let bytes: Vec<u8> = key.iter().map(|(byte, _)| *byte).collect();
             if !fits(form, &bytes) {
@@ -249,7 +279,7 @@ fn every_form_names_the_object_that_is_asked_for() {
                     None => encode(name),
                 })
                 .collect();
-            let mut target = [form.prefix.as_bytes(), &sent(&key)].concat();
+            let mut target = [form.prefix.as_bytes(), &sent(&key), form.suffix.as_bytes()].concat();
             let mark =
                 if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) };
             target.extend(mark.bytes());
@@ -264,7 +294,8 @@ fn every_form_names_the_object_that_is_asked_for() {
                 panic!("{} requests for {shown}", received.len());
             };
             assert_eq!(received.verdict, Ok(()), "{shown}");
-            let expected = [form.upstream.as_bytes(), &bytes].concat();
+            let expected =
+                [form.upstream.as_bytes(), &bytes, form.upstream_suffix.as_bytes()].concat();
             assert_eq!(
                 String::from_utf8_lossy(&received.path_decoded),
                 String::from_utf8_lossy(&expected),

@@ -76,6 +76,7 @@ unsafe extern "C" fn set(
         let status = conf.set(which, cf);
         if which == directive::SIGNING_KEY {
             cf.wipe_argument();
+            ffi::wipe_stack();
         }
         status
     })
@@ -98,7 +99,7 @@ impl LocConf {
         }
         let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
         let name = String::from_utf8_lossy(name);
-        if which == directive::SIGNING_KEY {
+        if which == directive::SIGNING_KEY || may_be_secret(value) {
             cf.error(format_args!("invalid value in \"{name}\" directive, {expected}"));
         } else {
             let value = String::from_utf8_lossy(value);
@@ -155,6 +156,13 @@ impl LocConf {
         }
         Ok(())
     }
+}
+
+/// Whether a value has the look of a signing key or a secret access key, which may have got into the
+/// wrong directive: those are not shown.
+fn may_be_secret(value: &[u8]) -> bool {
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    (40..=44).contains(&value.len()) && value.iter().all(base64)
 }
 
 /// A key of another day signs nothing that S3 accepts: worth a warning, but the file is right.

@@ -7,8 +7,8 @@ use std::slice;
 
 use ngx::ffi::{
     NGX_LOG_ALERT, NGX_LOG_EMERG, ngx_buf_t, ngx_chain_t, ngx_conf_t, ngx_http_request_t,
-    ngx_list_t, ngx_log_t, ngx_module_t, ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    ngx_list_part_t, ngx_list_t, ngx_log_t, ngx_module_t, ngx_palloc, ngx_pool_cleanup_add,
+    ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use zeroize::Zeroize;
 
@@ -103,16 +103,19 @@ impl Request {
         ptr::eq(self.raw().main, self.as_ptr())
     }
 
-    /// Whether the client announced a body.
+    /// Whether the client sent or announced a body that is not empty.
     pub fn has_body(self) -> bool {
-        let headers = &self.raw().headers_in;
-        headers.content_length_n > 0 || headers.chunked() != 0
+        self.raw().headers_in.content_length_n > 0
     }
 
-    /// How many operations the request waits for.
-    pub fn blocked(self) -> u32 {
-        // SAFETY: a live request has a main request, which may be itself
-        unsafe { (*self.raw().main).blocked() }
+    /// Whether the client announced a body, of a length that may not be known.
+    pub fn may_have_body(self) -> bool {
+        self.has_body() || self.raw().headers_in.chunked() != 0
+    }
+
+    /// Whether the body has been asked for, by this module or another.
+    pub fn has_asked_for_body(self) -> bool {
+        !self.raw().request_body.is_null()
     }
 
     /// Says whether the request waits for an operation.
@@ -127,30 +130,20 @@ impl Request {
         unsafe { &raw mut (*self.as_ptr()).headers_out.headers }
     }
 
-    /// Whether the client sent a header of this name with this value.
-    pub fn sent_by_client(self, name: &[u8], value: &[u8]) -> bool {
-        let mut part: *const _ = &raw const self.raw().headers_in.headers.part;
-        while !part.is_null() {
-            // SAFETY: the parts of a list are linked and end with a null pointer, and `elts` has
-            // `nelts` initialised entries, or may be null when there are none
-            let headers: &[ngx_table_elt_t] = unsafe {
-                let list = &*part;
-                part = list.next;
-                if list.nelts == 0 {
-                    &[]
-                } else {
-                    slice::from_raw_parts(list.elts.cast(), list.nelts)
-                }
-            };
-            let same = |header: &ngx_table_elt_t| {
-                header.key.as_bytes().eq_ignore_ascii_case(name)
-                    && header.value.as_bytes().trim_ascii() == value
-            };
-            if headers.iter().any(same) {
-                return true;
-            }
-        }
-        false
+    /// The client's headers.
+    pub fn headers<'a>(self) -> impl Iterator<Item = &'a ngx_table_elt_t> {
+        let mut part: *const ngx_list_part_t = &raw const self.raw().headers_in.headers.part;
+        let parts = std::iter::from_fn(move || {
+            // SAFETY: the parts of a list are linked and end with a null pointer; they live as long
+            // as the request
+            let list = unsafe { part.as_ref() }?;
+            part = list.next;
+            Some(list)
+        });
+        parts.filter(|list| list.nelts > 0).flat_map(|list| {
+            // SAFETY: `elts` has `nelts` initialised entries
+            unsafe { slice::from_raw_parts(list.elts.cast::<ngx_table_elt_t>(), list.nelts) }
+        })
     }
 
     /// What `module` keeps for this request; null at first and after an internal redirect.
@@ -217,6 +210,14 @@ pub fn pool_bytes<'a>(pool: *mut ngx_pool_t, len: usize) -> Option<&'a mut [u8]>
         ptr::write_bytes(memory.as_ptr(), 0, len);
         Some(slice::from_raw_parts_mut(memory.as_ptr(), len))
     }
+}
+
+/// Room for headers that lives as long as `pool`; `None` when there is no memory.
+pub fn pool_headers<'a>(pool: *mut ngx_pool_t, count: usize) -> Option<&'a mut [ngx_table_elt_t]> {
+    let bytes = pool_bytes(pool, count.checked_mul(size_of::<ngx_table_elt_t>())?)?;
+    // SAFETY: the memory is fresh, large enough and aligned for pointers, as palloc aligns it; a
+    // header is made of integers and pointers, which may be zero
+    Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), count) })
 }
 
 /// Moves `value`, which needs no drop, into `pool`; null when there is no memory.
@@ -314,29 +315,66 @@ impl Conf {
         ngx::ngx_conf_log_error!(NGX_LOG_EMERG, self.as_ptr(), "{message}");
     }
 
-    /// Wipes the directive's argument: from the words, which live as long as the configuration, and
-    /// from what has been read of the file.
+    /// Wipes the directive's argument: from the words, which live as long as the configuration, from
+    /// what has been read of the file, and from the copy of the file that `nginx -T` prints, which
+    /// an nginx with a debug log always keeps.
     pub fn wipe_argument(self) {
         // SAFETY: the words are memory of the pool that nobody refers to after the directive was
         // set; the caller drops its slice of them (`args`) before
-        let (word, buffer) = unsafe {
+        let (word, file) = unsafe {
             let words = (*self.raw().args).elts.cast::<ngx_str_t>();
             let word = *words.add(1);
-            let word = slice::from_raw_parts_mut(word.data, word.len);
-            let buffer = (*self.raw().conf_file).buffer;
-            if buffer.is_null() || (*buffer).start.is_null() {
-                (word, &mut [][..])
-            } else {
-                // SAFETY: nginx's parser is behind `pos`, and never goes back
-                let read = (*buffer).pos.offset_from((*buffer).start) as usize;
-                (word, slice::from_raw_parts_mut((*buffer).start, read))
-            }
+            (slice::from_raw_parts_mut(word.data, word.len), &*self.raw().conf_file)
         };
-        if !word.is_empty() {
-            while let Some(start) = memchr::memmem::find(buffer, word) {
-                buffer[start..start + word.len()].zeroize();
-            }
+        // SAFETY: null, or a buffer of the file that is being read
+        if let Some(buffer) = unsafe { file.buffer.as_mut() }
+            && !buffer.start.is_null()
+        {
+            // SAFETY: nginx's parser is behind `pos`, and never goes back; behind `last` is what
+            // was there before the buffer was filled again
+            let (read, stale) = unsafe {
+                let read = buffer.pos.offset_from(buffer.start) as usize;
+                let stale = buffer.end.offset_from(buffer.last) as usize;
+                (
+                    slice::from_raw_parts_mut(buffer.start, read),
+                    slice::from_raw_parts_mut(buffer.last, stale),
+                )
+            };
+            overwrite(read, word, b' ');
+            stale.zeroize();
+        }
+        // SAFETY: null, or a buffer in memory with the file in it
+        if let Some(dump) = unsafe { file.dump.as_mut() }
+            && !dump.start.is_null()
+        {
+            // SAFETY: as above
+            let dump = unsafe {
+                let len = dump.last.offset_from(dump.start) as usize;
+                slice::from_raw_parts_mut(dump.start, len)
+            };
+            overwrite(dump, word, b'*');
         }
         word.zeroize();
     }
+}
+
+/// Puts `with` in the place of `secret` wherever it is in `text`.
+fn overwrite(text: &mut [u8], secret: &[u8], with: u8) {
+    let mut from = 0;
+    while !secret.is_empty()
+        && let Some(start) = memchr::memmem::find(&text[from..], secret)
+    {
+        let end = from + start + secret.len();
+        let place = &mut text[from + start..end];
+        place.zeroize();
+        place.fill(with);
+        from = end;
+    }
+}
+
+/// Wipes what a function that has returned left on the stack below its caller.
+#[inline(never)]
+pub fn wipe_stack() {
+    let mut below = [0_u8; 16 * 1024];
+    std::hint::black_box(&mut below).zeroize();
 }

@@ -312,7 +312,7 @@ impl<'a> Plan<'a> {
         out.put(method);
         out.push(b' ');
         let (line, out) = out.finish();
-        let (path, query, mut out) = self.target.put(out)?;
+        let (path, query, mut out) = self.target.put(credential.scope.is_s3(), out)?;
         let target = line.len()..out.position();
 
         let mut normalized = Out::new(scratch);
@@ -381,8 +381,8 @@ impl<'a> Framing<'a> {
         let length = self.length.map(|text| str::from_utf8(text).ok()?.parse::<usize>().ok());
         match length {
             _ if self.chunked && !drop_body => None,
-            Some(length) if length == Some(body.len()) => Some(self.line),
             Some(_) if drop_body && body.is_empty() => Some(&[]),
+            Some(length) if length == Some(body.len()) => Some(self.line),
             None if body.is_empty() => Some(&[]),
             _ => None,
         }

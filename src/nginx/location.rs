@@ -11,6 +11,7 @@ use ngx::ffi::{
 };
 
 use super::ffi::{self, Conf, Request};
+use super::handlers::{self, Source};
 use super::head::Credential;
 use super::{host, upstream};
 use crate::sigv4::{Scope, SigningKey};
@@ -34,8 +35,10 @@ pub struct LocConf {
     pub(super) place: Option<Rc<Place>>,
     /// Whether that is in this very block, and the block is a location.
     pub(super) set_in_location: bool,
-    /// The location's own content handler, which ours calls.
+    /// The content handler of the location's "proxy_pass", which ours calls.
     handler: ngx_http_handler_pt,
+    /// Whether the location's content comes from elsewhere, so that requests are refused.
+    refuses: bool,
     /// Where the location's name is stored, which tells one location from another.
     name: Option<NonNull<u8>>,
     credential: Option<Rc<Credential>>,
@@ -103,7 +106,7 @@ pub(super) unsafe extern "C" fn merge(
         };
         let Some(core) = core else { return NGX_CONF_ERROR };
         conf.inherit(prev);
-        conf.hook(prev, core);
+        conf.hook(prev, core, cf);
         conf.check(core, cf)
     })
 }
@@ -144,17 +147,23 @@ impl LocConf {
     }
 
     /// Puts our content handler in the place of the location's own.
-    fn hook(&mut self, prev: &LocConf, core: &mut ngx_http_core_loc_conf_t) {
+    fn hook(&mut self, prev: &LocConf, core: &mut ngx_http_core_loc_conf_t, cf: Conf) {
         // the blocks of "if" and "limit_except" run with the handler of the location around them,
         // whose name they share
         self.name = NonNull::new(core.name.data);
         let within = self.name.is_some() && self.name == prev.name;
+        let source = handlers::source(cf, core.handler);
         self.handler = match core.handler {
             None if within => prev.handler,
-            own => own,
+            own => own.filter(|_| source == Source::Proxy),
         };
+        // what is served from here needs no signature, unless the operator thinks that it has one
+        let foreign = core.handler.is_some() && self.handler.is_none();
+        self.refuses = foreign && (source == Source::Gateway || self.set_in_location);
         if self.signs() && self.handler.is_some() {
             core.handler = Some(upstream::handle);
+        } else if self.signs() && self.refuses {
+            core.handler = Some(upstream::refuse_location);
         }
     }
 
@@ -179,8 +188,17 @@ impl LocConf {
             );
             return NGX_CONF_ERROR;
         }
+        if self.refuses && self.set_in_location {
+            ngx::ngx_log_error!(
+                NGX_LOG_WARN,
+                cf.log(),
+                "\"aws_sign\" directive works with \"proxy_pass\" only, requests are refused in \
+                 {file}:{line}"
+            );
+        }
         // a block inside may have the handler
-        if self.handler.is_none() && self.set_in_location && core.locations.is_null() {
+        let nothing = self.handler.is_none() && !self.refuses;
+        if nothing && self.set_in_location && core.locations.is_null() {
             ngx::ngx_log_error!(
                 NGX_LOG_WARN,
                 cf.log(),

@@ -1,73 +1,124 @@
 //! The request target that nginx wrote, taken apart: which of its bytes are path, which are query,
 //! and which of the path's bytes are already decoded.
 
+use percent_encoding::percent_decode;
+use smallvec::{SmallVec, smallvec};
+
 use crate::sigv4::uri;
 use crate::sigv4::{Out, OutOfMemory, Sink};
 
-/// A target in the parts that it is made of, in their order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A part of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece<'a> {
+    /// Percent-encoded.
+    Encoded(&'a [u8]),
+    /// The bytes of the key themselves.
+    Literal(&'a [u8]),
+}
+
+/// A target in the parts that it is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// Path, percent-encoded.
-    encoded: &'a [u8],
-    /// More path, as the bytes of the key.
-    literal: &'a [u8],
+    path: SmallVec<[Piece<'a>; 2]>,
     /// Behind the `?`.
     query: &'a [u8],
+}
+
+/// What a request says of its target, for [`Target::pasted`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// The decoded path (`r->uri`).
+    pub uri: &'a [u8],
+    /// The query (`r->args`).
+    pub args: &'a [u8],
+    /// The target as the client sent it (`r->unparsed_uri`), unless a rewrite or a redirect has made
+    /// another of it.
+    pub unparsed: Option<&'a [u8]>,
 }
 
 impl<'a> Target<'a> {
     /// A target that is percent-encoded, as a client or nginx encodes it.
     pub fn encoded(wire: &'a [u8]) -> Self {
-        let (encoded, query) = split(wire);
-        Target { encoded, literal: &[], query }
+        let (path, query) = split(wire);
+        Target { path: smallvec![Piece::Encoded(path)], query }
     }
 
     /// A decoded path (`r->uri`) and its query (`r->args`).
     pub fn decoded(path: &'a [u8], query: &'a [u8]) -> Self {
-        Target { encoded: &[], literal: path, query }
+        Target { path: smallvec![Piece::Literal(path)], query }
     }
 
     /// A target that `proxy_pass` put together from variables.
     ///
     /// nginx pastes variables as they are, and captures and `$uri` are decoded: `?` and `%` of a key
-    /// then look like the beginning of a query and like an escape. Where `uri` (`r->uri`, decoded)
-    /// has such bytes and `wire` ends like it, that end is the key itself. It does not when the
-    /// variable was encoded: then `wire` ends like `unparsed_uri`, what the client sent.
-    pub fn pasted(wire: &'a [u8], uri: &[u8], unparsed_uri: &[u8], args: &[u8]) -> Self {
-        let Some(ambiguous) = uri.iter().position(|byte| matches!(byte, b'?' | b'%')) else {
+    /// then look like the beginning of a query and like an escape. So, where the decoded path has
+    /// such bytes, each of the target's is traced to where it comes from.
+    pub fn pasted(wire: &'a [u8], origin: Origin<'_>) -> Self {
+        let ambiguous = |byte: &u8| matches!(byte, b'?' | b'%');
+        if !origin.uri.iter().any(ambiguous) || is_escaped(split(wire).0, origin) {
             return Self::encoded(wire);
-        };
-        let (path, query) = match wire.len().checked_sub(args.len() + 1) {
-            Some(end) if !args.is_empty() && wire[end] == b'?' && wire.ends_with(args) => {
-                (&wire[..end], args.len())
+        }
+        let mut target = Target::default();
+        let mut trace = Trace { wire, origin, from: 0, complete: false };
+        // where the encoded piece begins that is being looked at
+        let mut begin = 0;
+        while let Some(at) = wire[trace.from..].iter().position(ambiguous) {
+            let at = trace.from + at;
+            match trace.source(at) {
+                From::Decoded(end) => {
+                    target.push(Piece::Encoded(&wire[begin..at]));
+                    target.push(Piece::Literal(&wire[at..end]));
+                    begin = end;
+                }
+                From::Encoded => {}
+                From::Separator => {
+                    target.push(Piece::Encoded(&wire[begin..at]));
+                    target.query = &wire[at + 1..];
+                    return target;
+                }
             }
-            _ => (wire, 0),
-        };
-        let common = common_end(path, uri);
-        if common < uri.len() - ambiguous || common <= common_end(path, split(unparsed_uri).0) {
-            return Self::encoded(wire);
         }
-        let (encoded, literal) = path.split_at(path.len() - common);
-        if encoded.contains(&b'?') {
-            return Self::encoded(wire);
+        target.push(Piece::Encoded(&wire[begin..]));
+        target
+    }
+
+    fn push(&mut self, piece: Piece<'a>) {
+        if !matches!(piece, Piece::Encoded(b"")) {
+            self.path.push(piece);
         }
-        Target { encoded, literal, query: &wire[wire.len() - query..] }
     }
 
     /// An upper bound of the room that [`put`](Self::put) needs.
     pub fn capacity(&self) -> usize {
         let query = if self.query.is_empty() { 0 } else { uri::query_len(self.query) };
-        2 + uri::encoded_len(self.encoded) + uri::encoded_len(self.literal) + query
+        let path = self.path.iter().map(|piece| match piece {
+            Piece::Encoded(bytes) | Piece::Literal(bytes) => uri::encoded_len(bytes),
+        });
+        2 + path.sum::<usize>() + query
     }
 
     /// Writes the target as it is sent and signed: the canonical path, and the canonical query
     /// behind a `?` where there is one. Returns the two and the rest of `out`.
-    pub fn put<'o>(&self, mut out: Out<'o>) -> Result<(&'o [u8], &'o [u8], Out<'o>), OutOfMemory> {
-        if !self.encoded.starts_with(b"/") && !self.literal.starts_with(b"/") {
+    ///
+    /// To S3 (`s3`), `%2F` is a slash like any other.
+    pub fn put<'o>(
+        &self,
+        s3: bool,
+        mut out: Out<'o>,
+    ) -> Result<(&'o [u8], &'o [u8], Out<'o>), OutOfMemory> {
+        let first = self.path.first().map(|piece| match piece {
+            Piece::Encoded(bytes) | Piece::Literal(bytes) => *bytes,
+        });
+        if !first.is_some_and(|bytes| bytes.starts_with(b"/")) {
             out.put(b"/");
         }
-        uri::encode_path(self.encoded, &mut out);
-        uri::encode_literal_path(self.literal, &mut out);
+        for piece in &self.path {
+            match piece {
+                Piece::Encoded(bytes) if s3 => uri::encode_path(bytes, &mut out),
+                Piece::Encoded(bytes) => uri::encode_segments(bytes, &mut out),
+                Piece::Literal(bytes) => uri::encode_literal_path(bytes, &mut out),
+            }
+        }
         let (path, mut out) = out.finish();
         if self.query.is_empty() {
             return Ok((path, &[], out));
@@ -89,71 +140,127 @@ fn split(wire: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// How many bytes `a` and `b` end with alike.
-fn common_end(a: &[u8], b: &[u8]) -> usize {
-    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+/// Whether `path` ends with a whole path in escaped form, as nginx and `$aws_uri` escape it.
+fn is_escaped(path: &[u8], origin: Origin<'_>) -> bool {
+    let count = percent_decode(path).count();
+    let ends_with = |other: &mut dyn Iterator<Item = u8>, length: usize| {
+        length <= count && percent_decode(path).skip(count - length).eq(other)
+    };
+    if ends_with(&mut origin.uri.iter().copied(), origin.uri.len()) {
+        return true;
+    }
+    origin.unparsed.is_some_and(|unparsed| {
+        let sent = percent_decode(split(unparsed).0);
+        ends_with(&mut sent.clone(), sent.count())
+    })
+}
+
+/// Where an ambiguous byte of a target comes from.
+enum From {
+    /// From the decoded path, with what follows it up to there.
+    Decoded(usize),
+    /// It is an escape.
+    Encoded,
+    /// It is the `?` in front of the query.
+    Separator,
+}
+
+/// Goes through a target, and takes what it has in common with a source for a paste of it.
+struct Trace<'w, 'o> {
+    wire: &'w [u8],
+    origin: Origin<'o>,
+    /// Where the part begins that was not looked at yet.
+    from: usize,
+    /// Whether the last paste went on to the end of its source's path: then its query may follow.
+    complete: bool,
+}
+
+impl Trace<'_, '_> {
+    /// The source of the ambiguous byte at `at`.
+    fn source(&mut self, at: usize) -> From {
+        let begins = self.from;
+        let decoded = longest(self.wire, at, begins, self.origin.uri);
+        let len = |run: &Option<Run>| run.as_ref().map_or(0, Run::len);
+        if self.wire[at] == b'?' {
+            // the client's query, at once or behind something of the operator's
+            let query = self.complete && self.wire[at + 1..] == *self.origin.args;
+            if query && (at == begins || len(&decoded) <= self.wire.len() - at) {
+                return From::Separator;
+            }
+            // what a client puts into a path must never become a query: in doubt it is a part of
+            // the key, unless the same "?" of the key stands elsewhere, with more around it
+            let own = match &decoded {
+                Some(run) if run.len() > 1 => true,
+                Some(run) => !self.stands_elsewhere(at, run.source),
+                None => false,
+            };
+            return match decoded {
+                Some(run) if own => self.decoded(run),
+                _ => From::Separator,
+            };
+        }
+        let path = self.origin.unparsed.map_or(&[][..], |unparsed| split(unparsed).0);
+        let encoded = longest(self.wire, at, begins, path);
+        match decoded {
+            Some(run) if run.len() > 1 && run.len() >= len(&encoded) => self.decoded(run),
+            _ => {
+                let end = encoded.as_ref().map_or(at + 1, |run| run.end);
+                self.complete = encoded.is_some_and(|run| run.source_end == path.len());
+                self.from = end;
+                From::Encoded
+            }
+        }
+    }
+
+    fn decoded(&mut self, run: Run) -> From {
+        self.complete = run.source_end == self.origin.uri.len();
+        self.from = run.end;
+        From::Decoded(run.end)
+    }
+
+    /// Whether the byte at `source` of the decoded path is, by what is around it, another `?` of the
+    /// target than the one at `at`.
+    fn stands_elsewhere(&self, at: usize, source: usize) -> bool {
+        let marks = self.wire.iter().enumerate().filter(|(_, byte)| **byte == b'?');
+        marks.filter(|(other, _)| *other != at).any(|(other, _)| {
+            run(self.wire, other, 0, self.origin.uri, source).is_some_and(|run| run.len() > 1)
+        })
+    }
+}
+
+/// What a target and a source have in common around one byte.
+struct Run {
+    begin: usize,
+    end: usize,
+    /// Where the source has the byte, and where it has the end.
+    source: usize,
+    source_end: usize,
+}
+
+impl Run {
+    fn len(&self) -> usize {
+        self.end - self.begin
+    }
+}
+
+/// The longest run through the byte at `at` of `wire` that does not begin before `from`.
+fn longest(wire: &[u8], at: usize, from: usize, source: &[u8]) -> Option<Run> {
+    let runs = (0..source.len()).filter_map(|place| run(wire, at, from, source, place));
+    runs.reduce(|best, run| if run.len() > best.len() { run } else { best })
+}
+
+/// The run that has the byte at `place` of `source` for the one at `at` of `wire`.
+fn run(wire: &[u8], at: usize, from: usize, source: &[u8], place: usize) -> Option<Run> {
+    if source[place] != wire[at] {
+        return None;
+    }
+    let alike = |(a, b): &(&u8, &u8)| a == b;
+    let before = wire[from..at].iter().rev().zip(source[..place].iter().rev());
+    let before = before.take_while(alike).count();
+    let after = wire[at..].iter().zip(&source[place..]).take_while(alike).count();
+    let (begin, end) = (at - before, at + after);
+    Some(Run { begin, end, source: place, source_end: place + after })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(target: Target<'_>) -> String {
-        let mut buf = vec![0; target.capacity()];
-        let (path, query, _) = target.put(Out::new(&mut buf)).unwrap();
-        let mark = if query.is_empty() { "" } else { "?" };
-        String::from_utf8([path, mark.as_bytes(), query].concat()).unwrap()
-    }
-
-    #[test]
-    fn what_is_sent_is_the_canonical_target() {
-        for (wire, sent) in [
-            ("/a b?y=1&x", "/a%20b?x=&y=1"),
-            ("/a?", "/a"),
-            ("/a?&&", "/a"),
-            ("/a?X-Amz-Signature=0", "/a"),
-            ("/a?b?c", "/a?b%3Fc="),
-            ("/a#b", "/a%23b"),
-            ("", "/"),
-            ("?a", "/?a="),
-            ("a", "/a"),
-        ] {
-            assert_eq!(put(Target::encoded(wire.as_bytes())), sent, "{wire}");
-        }
-        assert_eq!(put(Target::decoded(b"/a?b%41", b"c=%41")), "/a%3Fb%2541?c=A");
-    }
-
-    #[test]
-    fn decoded_variables_are_known_by_what_they_end_with() {
-        // client's path and query, prefix and suffix of the location and proxy_pass
-        for (unparsed, uri, args, wire, sent) in [
-            // rewrite /myfiles/(.*) /$1 break; proxy_pass http://host/$1;
-            ("/m/a%3Fb", "/a?b", "", "/a?b", "/a%3Fb"),
-            ("/m/100%2541", "/100%41", "", "/100%41", "/100%2541"),
-            ("/m/100%25", "/100%", "", "/100%", "/100%25"),
-            ("/m/a%3Fb%2525?v=1", "/a?b%25", "v=1", "/a?b%25", "/a%3Fb%2525"),
-            // proxy_pass http://host/bucket$uri$is_args$args;
-            ("/m/a%3Fb?v=1", "/m/a?b", "v=1", "/bucket/m/a?b?v=1", "/bucket/m/a%3Fb?v=1"),
-            ("/a%3Fb?b", "/a?b", "b", "/a?b?b", "/a%3Fb?b="),
-            // proxy_pass http://host$request_uri; and captures of $request_uri
-            ("/a%3Fb?v=1", "/a?b", "v=1", "/a%3Fb?v=1", "/a%3Fb?v=1"),
-            ("/a%3Fa?a", "/a?a", "a", "/a%3Fa?a", "/a%3Fa?a="),
-            ("/x/a%3F/a?/a", "/x/a?/a", "/a", "/x/a%3F/a?/a", "/x/a%3F/a?%2Fa="),
-            ("/m/%2525", "/m/%25", "", "/%2525", "/%2525"),
-            ("/m/%2541", "/m/%41", "", "/%2541", "/%2541"),
-            // nothing ambiguous
-            ("/m/a%20b", "/m/a b", "", "/a b", "/a%20b"),
-            ("/m/a", "/m/a", "", "/a?list-type=2", "/a?list-type=2"),
-            // something else altogether
-            ("/m/a%3Fb", "/m/a?b", "", "/index.html", "/index.html"),
-        ] {
-            let target = Target::pasted(
-                wire.as_bytes(),
-                uri.as_bytes(),
-                unparsed.as_bytes(),
-                args.as_bytes(),
-            );
-            assert_eq!(put(target), sent, "{unparsed} as {wire}");
-        }
-    }
-}
+mod tests;

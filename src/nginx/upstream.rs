@@ -6,18 +6,23 @@ use std::ptr::{self, NonNull};
 
 use ngx::ffi::{
     NGX_DONE, NGX_ERROR, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
-    NGX_HTTP_NOT_ALLOWED, NGX_LOG_ERR, NGX_LOG_INFO, NGX_OK, ngx_buf_t, ngx_http_block_reading,
-    ngx_http_request_t, ngx_http_upstream_init, ngx_http_upstream_t, ngx_int_t, ngx_list_push,
-    ngx_str_t, ngx_table_elt_t,
+    NGX_HTTP_NOT_ALLOWED, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR, NGX_LOG_INFO, NGX_OK, ngx_buf_t,
+    ngx_http_block_reading, ngx_http_discard_request_body, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_upstream_init,
+    ngx_http_upstream_t, ngx_int_t, ngx_list_push, ngx_str_t, ngx_table_elt_t,
 };
 
 use super::ffi::{self, Request};
+use super::foreign::Foreign;
 use super::head::{Plan, Refusal, Rules, Signed};
 use super::location::LocConf;
-use super::target::Target;
+use super::target::{Origin, Target};
+use super::variables::Described;
 use super::{clock, debug};
 
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
+const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
+const OK: ngx_int_t = NGX_OK as ngx_int_t;
 
 /// The content handler of a location that signs.
 pub(super) unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
@@ -27,40 +32,72 @@ pub(super) unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t 
     ffi::guard(request.log(), failure, || content(request))
 }
 
+/// The content handler of a location that signs, but has no `proxy_pass`.
+pub(super) unsafe extern "C" fn refuse_location(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request
+    let Some(request) = (unsafe { Request::new(r) }) else { return FAILED };
+    let failure = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    ffi::guard(request.log(), failure, || {
+        ngx::ngx_log_error!(
+            NGX_LOG_ERR,
+            request.log(),
+            "aws_sign: only what \"proxy_pass\" sends can be signed, this location has another source"
+        );
+        failure
+    })
+}
+
 fn content(request: Request) -> ngx_int_t {
     let recorded = LocConf::of(request).and_then(|conf| Some((conf, conf.handler()?)));
     let Some((conf, recorded)) = recorded else { return FAILED };
-    let r = request.as_ptr();
     if !conf.signs() {
         // an "if" block said "off"
         // SAFETY: the handler that nginx would have called, with its argument
-        return unsafe { recorded(r) };
+        return unsafe { recorded(request.as_ptr()) };
     }
-    if let Some(status) = refuse(request) {
-        return status;
+    match admit(request) {
+        Admission::Granted => start(request, recorded),
+        Admission::AfterBody => {
+            // SAFETY: a live request, whose body nobody has asked for
+            let status =
+                unsafe { ngx_http_read_client_request_body(request.as_ptr(), Some(body_is_read)) };
+            if status >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t { status } else { DONE }
+        }
+        Admission::Refused(status) => status,
     }
+}
 
-    // SAFETY: the request is live, and the event handlers are plain pointers of it
-    let reading = unsafe { (*r).read_event_handler };
-    let blocked = request.blocked();
+/// Goes on when the body is there that may be none.
+unsafe extern "C" fn body_is_read(r: *mut ngx_http_request_t) {
+    // SAFETY: nginx passes a live request
+    let Some(request) = (unsafe { Request::new(r) }) else { return };
+    let failure = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    let status = ffi::guard(request.log(), failure, || content(request));
+    // SAFETY: ends what ngx_http_read_client_request_body() began, as every body handler does
+    unsafe { ngx_http_finalize_request(r, status) };
+}
+
+type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// Has the proxy module set up its upstream, and starts it with our create_request.
+fn start(request: Request, recorded: ContentHandler) -> ngx_int_t {
+    let r = request.as_ptr();
+    // SAFETY: the request is live, and these are plain pointers of it
+    let (reading, before) = unsafe { ((*r).read_event_handler, (*r).upstream) };
     // keeps ngx_http_upstream_init_request() from starting before our create_request is in place
     request.set_aio(true);
-    // SAFETY: as above
+    // SAFETY: the handler that nginx would have called, with its argument
     let status = unsafe { recorded(r) };
-    // an operation that the handler itself began goes on
-    if request.blocked() == blocked {
-        request.set_aio(false);
-    }
+    request.set_aio(false);
 
-    // SAFETY: as above; `upstream` is null or that of this request
-    let Some(u) = (unsafe { (*r).upstream.as_mut() }) else { return status };
-    if status != NGX_DONE as ngx_int_t {
+    // SAFETY: as above; `upstream` is null or that of this request, and an old one may be left of
+    // a request that was redirected
+    let u = unsafe { (*r).upstream };
+    if status != DONE || u.is_null() || u == before {
         return status;
     }
-    if !install(request, u) {
-        // the body may still be read: without our create_request, nothing must be sent
-        u.create_request = Some(refuse_request);
-    }
+    // SAFETY: as above
+    install(request, unsafe { &mut *u });
 
     // SAFETY: as above
     let now = unsafe { (*r).read_event_handler };
@@ -77,8 +114,15 @@ fn same(a: Callback<()>, b: Callback<()>) -> bool {
     a.map(|f| f as usize) == b.map(|f| f as usize)
 }
 
-/// The status with which a client's request is refused before anything is done for it.
-fn refuse(request: Request) -> Option<ngx_int_t> {
+/// What becomes of a client's request before anything is done for it.
+enum Admission {
+    Granted,
+    /// Whether there is a body is not known before it was read.
+    AfterBody,
+    Refused(ngx_int_t),
+}
+
+fn admit(request: Request) -> Admission {
     let method = request.method_name();
     if !matches!(method, b"GET" | b"HEAD") {
         ngx::ngx_log_error!(
@@ -88,17 +132,31 @@ fn refuse(request: Request) -> Option<ngx_int_t> {
             String::from_utf8_lossy(method)
         );
         allow(request);
-        return Some(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
+        return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
     }
-    if request.is_main() && request.has_body() && !is_made_get(request) {
+    // a subrequest has its parent's headers
+    if !request.is_main() || !request.may_have_body() {
+        return Admission::Granted;
+    }
+    let unread = !request.has_asked_for_body();
+    if is_made_get(request) {
+        let status = if unread {
+            // SAFETY: a live request; nginx does so for requests that have no use for a body
+            unsafe { ngx_http_discard_request_body(request.as_ptr()) }
+        } else {
+            OK
+        };
+        return if status == OK { Admission::Granted } else { Admission::Refused(status) };
+    }
+    if request.has_body() {
         ngx::ngx_log_error!(
             NGX_LOG_INFO,
             request.log(),
             "aws_sign: client sent a body with a request to be signed"
         );
-        return Some(NGX_HTTP_BAD_REQUEST as ngx_int_t);
+        return Admission::Refused(NGX_HTTP_BAD_REQUEST as ngx_int_t);
     }
-    None
+    if unread { Admission::AfterBody } else { Admission::Granted }
 }
 
 /// Whether nginx itself made a GET of another method, as `error_page` and subrequests do: the body
@@ -153,8 +211,8 @@ pub(super) struct Context {
     create_request: Callback<ngx_int_t>,
     /// The request that was signed.
     pub(super) signed: Option<Written>,
-    /// The request that the variables speak of until then, and whether it is a HEAD.
-    pub(super) described: Option<(bool, Written)>,
+    /// The request that the variables speak of until then.
+    pub(super) described: Option<(Described, Written)>,
 }
 
 type Callback<T> = Option<unsafe extern "C" fn(*mut ngx_http_request_t) -> T>;
@@ -174,11 +232,15 @@ impl Context {
 }
 
 /// Puts our create_request in the place of the proxy module's.
-fn install(request: Request, u: &mut ngx_http_upstream_t) -> bool {
-    let Some(context) = Context::of(request) else { return false };
-    context.create_request = u.create_request;
-    u.create_request = Some(create_request);
-    true
+fn install(request: Request, u: &mut ngx_http_upstream_t) {
+    match Context::of(request) {
+        Some(context) => {
+            context.create_request = u.create_request;
+            u.create_request = Some(create_request);
+        }
+        // the body may still be read: without our create_request, nothing must be sent
+        None => u.create_request = Some(refuse_request),
+    }
 }
 
 /// Stands in for create_request where there was no memory to remember it.
@@ -202,35 +264,31 @@ unsafe extern "C" fn create_request(r: *mut ngx_http_request_t) -> ngx_int_t {
 fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let r = request.as_ptr();
     let original = Context::of(request).and_then(|context| context.create_request);
-    // SAFETY: nginx creates a request for an upstream that is there, and with its configuration
-    let (u, buffered) = unsafe {
-        let u = (*r).upstream;
-        (u, (*(*u).conf).request_buffering != 0)
-    };
-    let drop_body = request.has_body() && is_made_get(request);
+    let original = original.ok_or(Refusal::Memory)?;
+    // SAFETY: nginx creates a request for an upstream that is there
+    let u = unsafe { (*r).upstream };
+    let drop_body = is_made_get(request);
     if drop_body {
-        if !buffered {
-            // what is left of the body would follow the head all the same
-            return Err(Refusal::Body);
-        }
         // SAFETY: as above; the buffers stay those of the request's body
         unsafe { (*u).request_bufs = ptr::null_mut() };
     }
     // SAFETY: the function that nginx would have called, with its argument
-    let status = original.map_or(FAILED, |original| unsafe { original(r) });
-    if status != NGX_OK as ngx_int_t {
+    let status = unsafe { original(r) };
+    if status != OK {
         return Ok(status);
     }
 
-    // SAFETY: as above; nothing else refers to the upstream, its chain and its buffer now
-    let (u, chain) = unsafe { (&mut *u, (*u).request_bufs.as_ref().ok_or(Refusal::NotHttp1)?) };
-    if ffi::has_bytes(chain.next) {
-        return Err(Refusal::Body);
-    }
-    // SAFETY: a link of a chain has a buffer
-    let buf = unsafe { &mut *chain.buf };
-    let wire = ffi::buf_bytes(buf);
-    let range = target_of(u, wire).ok_or(Refusal::NotHttp1)?;
+    // SAFETY: as above; a link of a chain has a buffer
+    let (buf, wire, range, pasted) = unsafe {
+        let chain = (*u).request_bufs.as_ref().ok_or(Refusal::NotHttp1)?;
+        if ffi::has_bytes(chain.next) {
+            return Err(Refusal::Body);
+        }
+        let wire = ffi::buf_bytes(&*chain.buf);
+        let range = target_of((*u).uri, wire).ok_or(Refusal::NotHttp1)?;
+        // with variables in "proxy_pass" the host is resolved when the request comes
+        (chain.buf, wire, range, !(*u).resolved.is_null())
+    };
 
     let conf = LocConf::of(request).ok_or(Refusal::Memory)?;
     let rules = Rules {
@@ -240,18 +298,20 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
         drop_body,
     };
     clock::warn_of_stale_scope(request.log(), rules.credential.scope(), rules.date);
-    // with variables in "proxy_pass" the host is resolved when the request comes
-    let pasted = !u.resolved.is_null();
     let target = |wire| {
         if !pasted {
             return Target::encoded(wire);
         }
-        Target::pasted(wire, request.uri(), request.unparsed_uri(), request.args())
+        let unparsed = request.has_valid_unparsed_uri().then(|| request.unparsed_uri());
+        Target::pasted(wire, Origin { uri: request.uri(), args: request.args(), unparsed })
     };
-    let foreign = |name: &[u8], value: &[u8]| request.sent_by_client(name, value);
-    let plan = Plan::new(wire, range, target, foreign, &rules)?;
+    let foreign = Foreign::new(request, original);
+    let is_foreign = |name: &[u8], value: &[u8]| foreign.is_foreign(name, value);
+    let plan = Plan::new(wire, range, target, is_foreign, &rules)?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity()).ok_or(Refusal::Memory)?;
     let parts = plan.write(memory, |canonical, string| debug::log(request, canonical, string))?;
+    // SAFETY: as above; nothing else refers to the upstream and its buffer now
+    let (u, buf) = unsafe { (&mut *u, &mut *buf) };
     replace(buf, memory, parts.len);
     let written = Written::new(memory, parts).ok_or(Refusal::Memory)?;
     // what nginx names in its messages about the upstream
@@ -261,9 +321,9 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
 }
 
 /// Where the request target stands in `wire`: the proxy module remembers it.
-fn target_of(u: &ngx_http_upstream_t, wire: &[u8]) -> Option<Range<usize>> {
-    let start = (u.uri.data as usize).checked_sub(wire.as_ptr() as usize)?;
-    let end = start.checked_add(u.uri.len)?;
+fn target_of(uri: ngx_str_t, wire: &[u8]) -> Option<Range<usize>> {
+    let start = (uri.data as usize).checked_sub(wire.as_ptr() as usize)?;
+    let end = start.checked_add(uri.len)?;
     (end <= wire.len()).then_some(start..end)
 }
 

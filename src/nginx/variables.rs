@@ -81,6 +81,31 @@ unsafe extern "C" fn get(
     })
 }
 
+/// What a description depends on: a rewrite or another location makes it another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Described {
+    conf: *const LocConf,
+    head: bool,
+    uri: (*const u8, usize),
+    args: (*const u8, usize),
+    unparsed: bool,
+    second: i64,
+}
+
+impl Described {
+    fn now(request: Request, conf: &LocConf, head: bool) -> Self {
+        let address = |bytes: &[u8]| (bytes.as_ptr(), bytes.len());
+        Described {
+            conf,
+            head,
+            uri: address(request.uri()),
+            args: address(request.args()),
+            unparsed: request.has_valid_unparsed_uri(),
+            second: ngx::ffi::ngx_time(),
+        }
+    }
+}
+
 /// The request as it was signed, or else as it would be.
 fn written<'a>(request: Request) -> Option<&'a Written> {
     let conf = LocConf::of(request)?;
@@ -94,8 +119,9 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
         // nothing else is ever signed, not by hand either
         _ => return None,
     };
-    if context.described.as_ref().is_none_or(|(described, _)| *described != head) {
-        context.described = Some((head, describe(request, conf, head)?));
+    let of = Described::now(request, conf, head);
+    if context.described.as_ref().is_none_or(|(described, _)| *described != of) {
+        context.described = Some((of, describe(request, conf, head)?));
     }
     context.described.as_ref().map(|(_, written)| written)
 }

@@ -37,6 +37,8 @@ enum Decode {
     Nothing,
     /// `%XX` stands for a byte, as in a path.
     Percent,
+    /// The same, but `%2F` stays what it is.
+    PercentButSlash,
     /// `%XX` stands for a byte and `+` for a space, as in a query.
     PercentAndPlus,
 }
@@ -52,6 +54,11 @@ pub fn encoded_len(raw: &[u8]) -> usize {
 /// slashes stay: they are parts of an S3 key.
 pub fn encode_path(raw: &[u8], out: &mut Out<'_>) {
     encode(raw, Decode::Percent, true, out);
+}
+
+/// [`encode_path`] for services other than S3, to which `%2F` is no slash: it stays encoded.
+pub fn encode_segments(raw: &[u8], out: &mut Out<'_>) {
+    encode(raw, Decode::PercentButSlash, true, out);
 }
 
 /// Writes a path whose bytes are those of the key: a `%` is a percent sign wherever it stands.
@@ -72,6 +79,11 @@ fn encode(raw: &[u8], decode: Decode, keep_slash: bool, out: &mut Out<'_>) {
         rest = &rest[run..];
         let Some(&first) = rest.first() else { return };
         let (byte, used) = match (first, hex_pair(rest)) {
+            (b'%', Some(b'/')) if decode == Decode::PercentButSlash => {
+                out.put(b"%2F");
+                rest = &rest[3..];
+                continue;
+            }
             (b'%', Some(byte)) if decode != Decode::Nothing => (byte, 3),
             (b'+', _) if decode == Decode::PercentAndPlus => (b' ', 1),
             _ => (first, 1),
@@ -254,6 +266,7 @@ mod tests {
             assert_eq!(path(encoded.as_bytes()), encoded, "encoding again changes nothing");
         }
         assert_eq!(written(99, |out| encode_literal_path(b"/a%41?", out)), "/a%2541%3F");
+        assert_eq!(written(99, |out| encode_segments(b"/a%2fb%2F%41/", out)), "/a%2Fb%2FA/");
     }
 
     #[test]

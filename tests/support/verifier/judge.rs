@@ -37,7 +37,7 @@ macro_rules! ensure {
 
 /// Judges a request of good form that came to a server `started` at that time.
 pub fn judge(received: &Received, known: &Credentials, started: SystemTime) -> Result<(), String> {
-    check_target(received)?;
+    check_target(received, &known.service)?;
     ensure!(!one(received, "Host")?.is_empty(), "empty Host");
     let claim = Claim::parse(one(received, "Authorization")?)?;
     check_signed_headers(received, &claim)?;
@@ -114,14 +114,23 @@ fn one<'a>(received: &'a Received, name: &str) -> Result<&'a str, String> {
     str::from_utf8(values[0]).map_err(|_| format!("{name} is no text"))
 }
 
-fn check_target(received: &Received) -> Result<(), String> {
+fn check_target(received: &Received, service: &str) -> Result<(), String> {
     let shown = String::from_utf8_lossy(&received.target);
     let (path, query) = match shown.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (&*shown, None),
     };
     ensure!(path.starts_with('/'), "path {path:?} does not begin with a slash");
-    ensure!(encode_path(&decode(path.as_bytes())) == path, "path {path:?} is not canonical");
+    // to other services an encoded slash is no slash
+    let canonical = match service {
+        "s3" => encode_path(&decode(path.as_bytes())),
+        _ => path
+            .split('/')
+            .map(|part| encode(&decode(part.as_bytes())))
+            .collect::<Vec<_>>()
+            .join("/"),
+    };
+    ensure!(canonical == path, "path {path:?} is not canonical");
     let Some(query) = query else { return Ok(()) };
     let mut pairs = Vec::new();
     for pair in query.split('&') {
