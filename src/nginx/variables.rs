@@ -64,10 +64,7 @@ unsafe extern "C" fn get(
         return NGX_ERROR as ngx_int_t;
     };
     ffi::guard(request.log(), NGX_ERROR as ngx_int_t, || {
-        let string = written(request)
-            .zip(PARTS.get(data))
-            .map(|(written, part)| written.string(part(written.parts())));
-        match string {
+        match part(request, data) {
             Some(string) => {
                 value.data = string.data;
                 value.set_len(string.len as u32);
@@ -79,6 +76,19 @@ unsafe extern "C" fn get(
         }
         NGX_OK as ngx_int_t
     })
+}
+
+/// The place of `$aws_host`, which is known without a signature.
+const HOST: usize = 1;
+
+fn part(request: Request, index: usize) -> Option<ngx_str_t> {
+    let signed = Context::of(request)?.signed.is_some();
+    if index == HOST && !signed {
+        let host = LocConf::of(request)?.host()?;
+        return Some(ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() });
+    }
+    let written = written(request)?;
+    PARTS.get(index).map(|part| written.string(part(written.parts())))
 }
 
 /// What a description depends on: a rewrite or another location makes it another one.

@@ -97,6 +97,14 @@ impl Builder {
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// What `nginx -T` prints.
+    pub fn dump(self) -> String {
+        let (_nginx, mut command) = self.prepare();
+        let output = command.arg("-T").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     fn prepare(self) -> (Nginx, Command) {
         let prefix = tempfile::Builder::new().prefix("nginx-").tempdir().unwrap();
         let mut conf = self.conf;

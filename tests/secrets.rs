@@ -1,0 +1,145 @@
+//! What must not show: keys in logs, messages and memory.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use support::{Credentials, Nginx, Verifier};
+
+/// Where `needle` is in the writable memory of a process.
+fn in_memory(pid: u32, needle: &[u8]) -> Vec<String> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut found = Vec::new();
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (range, access) = (words.next().unwrap(), words.next().unwrap());
+        if !access.starts_with("rw") {
+            continue;
+        }
+        let (start, end) = range.split_once('-').unwrap();
+        let number = |hex: &str| u64::from_str_radix(hex, 16).unwrap();
+        let mut bytes = vec![0; (number(end) - number(start)) as usize];
+        memory.seek(SeekFrom::Start(number(start))).unwrap();
+        if memory.read_exact(&mut bytes).is_ok() && memchr::memmem::find(&bytes, needle).is_some() {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+/// A key that no other test process of this machine has in its memory.
+fn own_key(secret: &str) -> (Vec<u8>, String) {
+    let key = support::raw_signing_key(secret, &support::today(), "us-east-1", "s3");
+    let text = BASE64_STANDARD.encode(&key);
+    (key, text)
+}
+
+fn configuration(s3: &Verifier, key: &str, padding: usize) -> String {
+    format!(
+        "access_log {{prefix}}/access.log;
+        # {padding}
+        aws_access_key AKIDEXAMPLE;
+        aws_key_scope {today}/us-east-1/s3/aws4_request;
+        aws_signing_key {key};
+        aws_s3_bucket bucket;
+        server {{ listen 127.0.0.1:{{port}}; aws_sign; location / {{ proxy_pass http://{s3}; }} }}",
+        padding = "x".repeat(padding),
+        today = support::today(),
+        s3 = s3.addr(),
+    )
+}
+
+#[test]
+fn keys_are_nowhere_in_memory_and_logs() {
+    let secrets = ["first secret", "second secret"];
+    let credentials =
+        |secret: &str| Credentials { secret_key: secret.to_owned(), ..Credentials::default() };
+    let servers = secrets.map(|secret| Verifier::start(credentials(secret)));
+    let keys = secrets.map(own_key);
+    // some of the paddings have the key straddle the end of what nginx reads at once
+    let paddings = [0, 3000, 3300, 3400, 3450, 3500, 3550];
+    let mut nginx = Nginx::start(&configuration(&servers[0], &keys[0].1, 0));
+    for (round, padding) in paddings.into_iter().enumerate() {
+        let current = round % 2;
+        if round > 0 {
+            nginx.reload(&configuration(&servers[current], &keys[current].1, padding));
+        }
+        for target in ["/x", "/a%20b?c", "/%ff"] {
+            assert_eq!(support::get(nginx.addr(), target).status, 200);
+        }
+        let pids: BTreeSet<u32> =
+            nginx.worker_pids().into_iter().chain([nginx.master_pid()]).collect();
+        for (bytes, text) in &keys {
+            for needle in [&bytes[..], text.as_bytes(), &text.as_bytes()[..40]] {
+                for pid in &pids {
+                    let found = in_memory(*pid, needle);
+                    assert!(found.is_empty(), "round {round}, process {pid}: {found:?}");
+                }
+            }
+        }
+    }
+    let prefix = nginx.prefix().to_owned();
+    let access = fs::read_to_string(prefix.join("access.log")).unwrap();
+    let error = nginx.stop();
+    assert!(error.contains("aws canonical request") && error.contains("aws string to sign"));
+    for (_, text) in &keys {
+        assert!(!error.contains(text) && !access.contains(text));
+    }
+}
+
+#[test]
+fn a_prepared_key_is_wiped_with_its_configuration() {
+    // the inner state of HMAC-SHA256 is what a key is kept as
+    let secret = "a secret of this test";
+    let credentials = Credentials { secret_key: secret.to_owned(), ..Credentials::default() };
+    let s3 = Verifier::start(credentials);
+    let (key, text) = own_key(secret);
+    let mut block = [0x36_u8; 64];
+    block.iter_mut().zip(&key).for_each(|(byte, key)| *byte ^= key);
+    let mut state = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19_u32,
+    ];
+    sha2::block_api::compress256(&mut state, &[block]);
+    let state: Vec<u8> = state.iter().flat_map(|word| word.to_ne_bytes()).collect();
+
+    let mut nginx = Nginx::start(&configuration(&s3, &text, 0));
+    assert_eq!(support::get(nginx.addr(), "/x").status, 200);
+    assert!(!in_memory(nginx.master_pid(), &state).is_empty(), "this is how it is kept");
+    nginx.reload("server { listen 127.0.0.1:{port}; }");
+    assert!(support::wait_until(std::time::Duration::from_secs(5), || {
+        in_memory(nginx.master_pid(), &state).is_empty()
+    }));
+}
+
+#[test]
+fn nginx_t_shows_no_key() {
+    let (_, text) = own_key("yet another secret");
+    // a key in a wrong place, too
+    for wrong in ["aws_access_key", "aws_key_scope", "aws_s3_bucket", "aws_endpoint", "aws_sign"] {
+        let (good, stderr) = Nginx::builder().http(&format!("{wrong} {text};")).test();
+        let accepted = wrong == "aws_access_key" && !text.contains('/') && !text.contains('=');
+        assert!(good == accepted && !stderr.contains(&text[..20]), "{wrong}: {stderr}");
+        if !accepted {
+            let line = format!("[emerg] invalid value in \"{wrong}\" directive, ");
+            assert!(stderr.contains(&line), "{stderr}");
+        }
+    }
+    // one that is no key must not hang nginx
+    let (good, stderr) = Nginx::builder().http("aws_signing_key \0\0;").test();
+    assert!(!good && stderr.contains("it is not base64"), "{stderr}");
+    // "nginx -T" prints the whole configuration
+    let s3 = Verifier::start(Credentials::default());
+    let output = Nginx::builder().http(&configuration(&s3, &text, 0)).dump();
+    assert!(output.contains("aws_signing_key ****") && !output.contains(&text[..20]), "{output}");
+}
