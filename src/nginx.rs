@@ -1,7 +1,9 @@
 //! The nginx module: statics and registration, no logic.
 
+mod admission;
 mod clock;
 mod conf;
+mod context;
 mod debug;
 mod ffi;
 mod foreign;

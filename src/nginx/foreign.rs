@@ -6,8 +6,9 @@
 use std::cell::OnceCell;
 use std::ptr;
 
-use ngx::ffi::{NGX_OK, ngx_http_request_t, ngx_int_t, ngx_list_t, ngx_str_t, ngx_table_elt_t};
+use ngx::ffi::{NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t, ngx_table_elt_t};
 
+use super::context::Handler;
 use super::ffi::{self, Request};
 
 /// A value that no other header has.
@@ -16,19 +17,17 @@ const MARK: &str = "\"set by the client\"";
 /// The prefix of the headers in question.
 const PREFIX: &[u8] = b"x-amz-";
 
-type CreateRequest = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
-
 /// Tells the client's headers from the operator's.
 pub struct Foreign<'a> {
     request: Request,
-    create_request: CreateRequest,
+    create_request: Handler,
     /// The head that nginx makes when the client's values are marked; `None` when it failed.
     marked: OnceCell<Option<&'a [u8]>>,
 }
 
 impl<'a> Foreign<'a> {
     /// For a request whose head `create_request` makes.
-    pub fn new(request: Request, create_request: CreateRequest) -> Self {
+    pub fn new(request: Request, create_request: Handler) -> Self {
         Foreign { request, create_request, marked: OnceCell::new() }
     }
 

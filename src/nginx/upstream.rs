@@ -2,22 +2,22 @@
 //! sends it.
 
 use std::ops::Range;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use ngx::ffi::{
-    NGX_DONE, NGX_ERROR, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
-    NGX_HTTP_NOT_ALLOWED, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR, NGX_LOG_INFO, NGX_OK, ngx_buf_t,
-    ngx_http_block_reading, ngx_http_discard_request_body, ngx_http_finalize_request,
+    NGX_DONE, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR,
+    NGX_OK, ngx_buf_t, ngx_http_block_reading, ngx_http_finalize_request,
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_upstream_init,
-    ngx_http_upstream_t, ngx_int_t, ngx_list_push, ngx_str_t, ngx_table_elt_t,
+    ngx_http_upstream_t, ngx_int_t, ngx_str_t,
 };
 
+use super::admission::{Admission, admit, is_made_get};
+use super::context::{Context, Handler, Written};
 use super::ffi::{self, Request};
 use super::foreign::Foreign;
-use super::head::{Plan, Refusal, Rules, Signed};
+use super::head::{Plan, Refusal, Rules};
 use super::location::LocConf;
 use super::target::{Origin, Target};
-use super::variables::Described;
 use super::{clock, debug};
 
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
@@ -77,10 +77,8 @@ unsafe extern "C" fn body_is_read(r: *mut ngx_http_request_t) {
     unsafe { ngx_http_finalize_request(r, status) };
 }
 
-type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
-
 /// Has the proxy module set up its upstream, and starts it with our create_request.
-fn start(request: Request, recorded: ContentHandler) -> ngx_int_t {
+fn start(request: Request, recorded: Handler) -> ngx_int_t {
     let r = request.as_ptr();
     // SAFETY: the request is live, and these are plain pointers of it
     let (reading, before) = unsafe { ((*r).read_event_handler, (*r).upstream) };
@@ -110,125 +108,10 @@ fn start(request: Request, recorded: ContentHandler) -> ngx_int_t {
     status
 }
 
-fn same(a: Callback<()>, b: Callback<()>) -> bool {
+type EventHandler = Option<unsafe extern "C" fn(*mut ngx_http_request_t)>;
+
+fn same(a: EventHandler, b: EventHandler) -> bool {
     a.map(|f| f as usize) == b.map(|f| f as usize)
-}
-
-/// What becomes of a client's request before anything is done for it.
-enum Admission {
-    Granted,
-    /// Whether there is a body is not known before it was read.
-    AfterBody,
-    Refused(ngx_int_t),
-}
-
-fn admit(request: Request) -> Admission {
-    let method = request.method_name();
-    if !matches!(method, b"GET" | b"HEAD") {
-        ngx::ngx_log_error!(
-            NGX_LOG_INFO,
-            request.log(),
-            "aws_sign: client sent method {}, only GET and HEAD are signed",
-            String::from_utf8_lossy(method)
-        );
-        allow(request);
-        return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
-    }
-    // a subrequest has its parent's headers
-    if !request.is_main() || !request.may_have_body() {
-        return Admission::Granted;
-    }
-    let unread = !request.has_asked_for_body();
-    if is_made_get(request) {
-        let status = if unread {
-            // SAFETY: a live request; nginx does so for requests that have no use for a body
-            unsafe { ngx_http_discard_request_body(request.as_ptr()) }
-        } else {
-            OK
-        };
-        return if status == OK { Admission::Granted } else { Admission::Refused(status) };
-    }
-    if request.has_body() {
-        ngx::ngx_log_error!(
-            NGX_LOG_INFO,
-            request.log(),
-            "aws_sign: client sent a body with a request to be signed"
-        );
-        return Admission::Refused(NGX_HTTP_BAD_REQUEST as ngx_int_t);
-    }
-    if unread { Admission::AfterBody } else { Admission::Granted }
-}
-
-/// Whether nginx itself made a GET of another method, as `error_page` and subrequests do: the body
-/// is that of the client's request and has no part in this one.
-fn is_made_get(request: Request) -> bool {
-    let line = request.request_line();
-    !request.is_main() || !(line.starts_with(b"GET ") || line.starts_with(b"HEAD "))
-}
-
-/// Adds `Allow` to the answer.
-fn allow(request: Request) {
-    let headers = request.headers_out();
-    // SAFETY: the list of a live request; the entry is fresh, and the strings are static
-    unsafe {
-        if let Some(header) = ngx_list_push(headers).cast::<ngx_table_elt_t>().as_mut() {
-            *header = std::mem::zeroed();
-            header.hash = 1;
-            header.key = ngx::ngx_string!("Allow");
-            header.value = ngx::ngx_string!("GET, HEAD");
-        }
-    }
-}
-
-/// A request that was written to the request's pool, and where its parts stand.
-pub(super) struct Written {
-    base: NonNull<u8>,
-    parts: Signed,
-}
-
-impl Written {
-    /// Remembers what was written to `memory`.
-    pub(super) fn new(memory: &mut [u8], parts: Signed) -> Option<Self> {
-        Some(Written { base: NonNull::new(memory.as_mut_ptr())?, parts })
-    }
-
-    /// Where its parts stand.
-    pub(super) fn parts(&self) -> &Signed {
-        &self.parts
-    }
-
-    /// The bytes of a part, which live as long as the request.
-    pub(super) fn string(&self, part: &Range<usize>) -> ngx_str_t {
-        // SAFETY: the parts lie within the memory that they were written to
-        ngx_str_t { len: part.len(), data: unsafe { self.base.as_ptr().add(part.start) } }
-    }
-}
-
-/// What we keep for a request, in its pool.
-#[derive(Default)]
-pub(super) struct Context {
-    /// The proxy module's create_request.
-    create_request: Callback<ngx_int_t>,
-    /// The request that was signed.
-    pub(super) signed: Option<Written>,
-    /// The request that the variables speak of until then.
-    pub(super) described: Option<(Described, Written)>,
-}
-
-type Callback<T> = Option<unsafe extern "C" fn(*mut ngx_http_request_t) -> T>;
-
-impl Context {
-    /// The context of `request`, made where there is none; `None` when there is no memory.
-    pub(super) fn of<'a>(request: Request) -> Option<&'a mut Context> {
-        let mut context = request.context::<Context>(super::module());
-        if context.is_null() {
-            context = ffi::pool_plain(request.pool(), Context::default());
-            request.set_context(super::module(), context);
-        }
-        // SAFETY: null, or what was made above for this request, which lives in its pool; our
-        // callbacks for a request do not run within each other while they hold it
-        unsafe { context.as_mut() }
-    }
 }
 
 /// Puts our create_request in the place of the proxy module's.
@@ -315,7 +198,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     replace(buf, memory, parts.len);
     let written = Written::new(memory, parts).ok_or(Refusal::Memory)?;
     // what nginx names in its messages about the upstream
-    u.uri = written.string(&written.parts.target);
+    u.uri = written.string(&written.parts().target);
     Context::of(request).ok_or(Refusal::Memory)?.signed = Some(written);
     Ok(status)
 }

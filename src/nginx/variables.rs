@@ -6,11 +6,11 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
+use super::context::{Context, Written};
 use super::ffi::{self, Conf, Request};
 use super::head::{Plan, Rules, Signed};
 use super::location::LocConf;
 use super::target::Target;
-use super::upstream::{Context, Written};
 use super::{clock, debug};
 
 type Part = fn(&Signed) -> &std::ops::Range<usize>;
@@ -93,7 +93,7 @@ fn part(request: Request, index: usize) -> Option<ngx_str_t> {
 
 /// What a description depends on: a rewrite or another location makes it another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Described {
+pub struct Described {
     conf: *const LocConf,
     head: bool,
     uri: (*const u8, usize),

@@ -1,0 +1,79 @@
+//! Which requests of clients may be signed: by their methods and bodies.
+
+use ngx::ffi::{
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_NOT_ALLOWED, NGX_LOG_INFO, NGX_OK,
+    ngx_http_discard_request_body, ngx_int_t, ngx_list_push, ngx_table_elt_t,
+};
+
+use super::ffi::Request;
+
+const OK: ngx_int_t = NGX_OK as ngx_int_t;
+
+/// What becomes of a client's request before anything is done for it.
+pub enum Admission {
+    /// It may be signed.
+    Granted,
+    /// Whether there is a body is not known before it was read.
+    AfterBody,
+    /// It is answered with this status.
+    Refused(ngx_int_t),
+}
+
+/// Judges a request as its content handler begins.
+pub fn admit(request: Request) -> Admission {
+    let method = request.method_name();
+    if !matches!(method, b"GET" | b"HEAD") {
+        ngx::ngx_log_error!(
+            NGX_LOG_INFO,
+            request.log(),
+            "aws_sign: client sent method {}, only GET and HEAD are signed",
+            String::from_utf8_lossy(method)
+        );
+        allow(request);
+        return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
+    }
+    // a subrequest has its parent's headers
+    if !request.is_main() || !request.may_have_body() {
+        return Admission::Granted;
+    }
+    let unread = !request.has_asked_for_body();
+    if is_made_get(request) {
+        let status = if unread {
+            // SAFETY: a live request; nginx does so for requests that have no use for a body
+            unsafe { ngx_http_discard_request_body(request.as_ptr()) }
+        } else {
+            OK
+        };
+        return if status == OK { Admission::Granted } else { Admission::Refused(status) };
+    }
+    if request.has_body() {
+        ngx::ngx_log_error!(
+            NGX_LOG_INFO,
+            request.log(),
+            "aws_sign: client sent a body with a request to be signed"
+        );
+        return Admission::Refused(NGX_HTTP_BAD_REQUEST as ngx_int_t);
+    }
+    if unread { Admission::AfterBody } else { Admission::Granted }
+}
+
+/// Whether nginx itself made a GET of another method, as `error_page` and subrequests do: the body
+/// is that of the client's request and has no part in this one.
+pub fn is_made_get(request: Request) -> bool {
+    let line = request.request_line();
+    !request.is_main() || !(line.starts_with(b"GET ") || line.starts_with(b"HEAD "))
+}
+
+/// Adds `Allow` to the answer.
+fn allow(request: Request) {
+    let headers = request.headers_out();
+    // SAFETY: the list of a live request; the entry is fresh, and the strings are static
+    unsafe {
+        if let Some(header) = ngx_list_push(headers).cast::<ngx_table_elt_t>().as_mut() {
+            *header = std::mem::zeroed();
+            header.hash = 1;
+            header.key = ngx::ngx_string!("Allow");
+            header.value = ngx::ngx_string!("GET, HEAD");
+        }
+    }
+}
