@@ -153,7 +153,7 @@ fn contexts_and_counts() {
         let duplicate =
             refused(&format!("server {{ location / {{ {name} {value}; {name} {value}; }} }}"));
         assert!(duplicate.contains("is duplicate"));
-        let many = refused(&format!("{name} {value} x;"));
+        let many = refused(&format!("{name} {value} x y;"));
         assert!(
             many.contains(&format!("invalid number of arguments in \"{name}\" directive")),
             "{many}"

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ngx::ffi::{NGX_LOG_ERR, ngx_log_t, ngx_time};
 
-use crate::sigv4::{AmzDate, Day, Scope};
+use crate::sigv4::{AmzDate, Day};
 
 thread_local! {
     static LAST: Cell<Option<(i64, AmzDate)>> = const { Cell::new(None) };
@@ -29,21 +29,12 @@ pub fn today() -> Option<Day> {
     now().map(|date| date.day())
 }
 
-/// Logs an error, once a minute, when `date` is of another day than `scope`: S3 will refuse the
-/// request, and say so itself.
-pub fn warn_of_stale_scope(log: *mut ngx_log_t, scope: &Scope, date: AmzDate) {
+/// Logs what is wrong with the keys, as an error and once a minute at most.
+pub fn complain(log: *mut ngx_log_t, complaint: &str) {
     static NEXT: AtomicI64 = AtomicI64::new(i64::MIN);
     let now = ngx_time();
-    if scope.day() == date.day() || now < NEXT.load(Ordering::Relaxed) {
-        return;
+    if now >= NEXT.load(Ordering::Relaxed) {
+        NEXT.store(now + 60, Ordering::Relaxed);
+        ngx::ngx_log_error!(NGX_LOG_ERR, log, "aws_sign: {complaint}");
     }
-    NEXT.store(now + 60, Ordering::Relaxed);
-    ngx::ngx_log_error!(
-        NGX_LOG_ERR,
-        log,
-        "aws_sign: the signing key is for {}, but today is {} (UTC): the server will refuse what \
-         it signs",
-        scope.day(),
-        date.day()
-    );
 }

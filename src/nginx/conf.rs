@@ -1,20 +1,22 @@
 //! The directives: their table, and what becomes of their values.
 
+use std::borrow::Cow;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::rc::Rc;
 
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ffi::{
-    NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
+    NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
     NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_WARN, ngx_command_t,
     ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_string;
 
+use super::credential::{SecretKey, Token};
 use super::ffi::{self, Conf};
-use super::location::{LocConf, Place};
-use super::{clock, host};
+use super::location::{LocConf, RingKey};
+use super::{clock, host, secret_file};
 use crate::sigv4::{Scope, SigningKey, is_credential_byte};
 
 /// Selects the directive in the one setter, by `offset`.
@@ -22,9 +24,13 @@ mod directive {
     pub const ACCESS_KEY: usize = 0;
     pub const KEY_SCOPE: usize = 1;
     pub const SIGNING_KEY: usize = 2;
-    pub const S3_BUCKET: usize = 3;
-    pub const ENDPOINT: usize = 4;
-    pub const SIGN: usize = 5;
+    pub const SESSION_TOKEN: usize = 3;
+    pub const SECRET_KEY: usize = 4;
+    pub const REGION: usize = 5;
+    pub const SERVICE: usize = 6;
+    pub const S3_BUCKET: usize = 7;
+    pub const ENDPOINT: usize = 8;
+    pub const SIGN: usize = 9;
 }
 
 const ANYWHERE: ngx_uint_t =
@@ -41,10 +47,14 @@ const fn command(name: ngx_str_t, offset: usize, kind: u32) -> ngx_command_t {
     }
 }
 
-pub(super) static mut COMMANDS: [ngx_command_t; 7] = [
+pub(super) static mut COMMANDS: [ngx_command_t; 11] = [
     command(ngx_string!("aws_access_key"), directive::ACCESS_KEY, NGX_CONF_TAKE1),
     command(ngx_string!("aws_key_scope"), directive::KEY_SCOPE, NGX_CONF_TAKE1),
-    command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE12),
+    command(ngx_string!("aws_session_token"), directive::SESSION_TOKEN, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_secret_key"), directive::SECRET_KEY, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_region"), directive::REGION, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_service"), directive::SERVICE, NGX_CONF_TAKE1),
     command(ngx_string!("aws_s3_bucket"), directive::S3_BUCKET, NGX_CONF_TAKE1),
     command(ngx_string!("aws_endpoint"), directive::ENDPOINT, NGX_CONF_TAKE1),
     command(
@@ -56,7 +66,7 @@ pub(super) static mut COMMANDS: [ngx_command_t; 7] = [
 ];
 
 /// Why a value is refused: what is expected instead.
-type Expected = std::borrow::Cow<'static, str>;
+type Expected = Cow<'static, str>;
 
 unsafe extern "C" fn set(
     cf: *mut ngx_conf_t,
@@ -74,7 +84,7 @@ unsafe extern "C" fn set(
     };
     ffi::guard(cf.log(), NGX_CONF_ERROR, || {
         let status = conf.set(which, cf);
-        if which == directive::SIGNING_KEY {
+        if is_secret(which) {
             cf.wipe_argument();
             ffi::wipe_stack();
         }
@@ -82,30 +92,53 @@ unsafe extern "C" fn set(
     })
 }
 
+/// Whether a directive's value must not show.
+fn is_secret(which: usize) -> bool {
+    matches!(which, directive::SIGNING_KEY | directive::SESSION_TOKEN | directive::SECRET_KEY)
+}
+
 impl LocConf {
     fn set(&mut self, which: usize, cf: Conf) -> *mut c_char {
-        let (name, value) = cf.args();
-        let value = value.unwrap_or(b"on");
-        let duplicate = match which {
-            directive::ACCESS_KEY => self.access_key.is_some(),
-            directive::KEY_SCOPE => self.scope.is_some(),
-            directive::SIGNING_KEY => self.key.is_some(),
-            directive::S3_BUCKET => self.bucket.is_some(),
-            directive::ENDPOINT => self.endpoint.is_some(),
-            _ => self.sign.is_some(),
-        };
-        if duplicate {
+        let (name, value) = (cf.word(0).unwrap_or_default(), cf.word(1).unwrap_or(b"on"));
+        if self.is_duplicate(which, cf) {
             return c"is duplicate".as_ptr().cast_mut();
         }
-        let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
         let name = String::from_utf8_lossy(name);
-        if which == directive::SIGNING_KEY || may_be_secret(value) {
+        let other = match which {
+            directive::SIGNING_KEY if self.secret.is_some() => Some("aws_secret_key"),
+            directive::SECRET_KEY if !self.keys.is_empty() => Some("aws_signing_key"),
+            _ => None,
+        };
+        if let Some(other) = other {
+            cf.error(format_args!("\"{name}\" directive cannot stand beside \"{other}\""));
+            return NGX_CONF_ERROR;
+        }
+        let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
+        if is_secret(which) || may_be_secret(value) {
             cf.error(format_args!("invalid value in \"{name}\" directive, {expected}"));
         } else {
             let value = String::from_utf8_lossy(value);
             cf.error(format_args!("invalid value \"{value}\" in \"{name}\" directive, {expected}"));
         }
         NGX_CONF_ERROR
+    }
+
+    fn is_duplicate(&self, which: usize, cf: Conf) -> bool {
+        match which {
+            directive::ACCESS_KEY => self.access_key.is_some(),
+            directive::KEY_SCOPE => self.scope.is_some(),
+            // a ring has many, but one at most that "aws_key_scope" speaks of
+            directive::SIGNING_KEY => {
+                cf.word(2).is_none() && self.keys.iter().any(|key| key.scope.is_none())
+            }
+            directive::SESSION_TOKEN => self.token.is_some(),
+            directive::SECRET_KEY => self.secret.is_some(),
+            directive::REGION => self.region.is_some(),
+            directive::SERVICE => self.service.is_some(),
+            directive::S3_BUCKET => self.bucket.is_some(),
+            directive::ENDPOINT => self.endpoint.is_some(),
+            _ => self.sign.is_some(),
+        }
     }
 
     fn accept(&mut self, which: usize, value: &[u8], cf: Conf) -> Result<(), Expected> {
@@ -119,17 +152,36 @@ impl LocConf {
                 self.access_key = Some(value.into());
             }
             directive::KEY_SCOPE => {
-                let scope = Scope::parse(value).map_err(|error| {
-                    format!("expected \"yyyymmdd/region/service/aws4_request\": {error}")
-                })?;
+                let scope = scope(value)?;
                 warn_of_other_day(&scope, cf);
                 self.scope = Some(scope.into());
             }
             directive::SIGNING_KEY => {
                 let key = SigningKey::from_base64(value)
                     .map_err(|error| format!("expected 32 bytes in base64: {error}"))?;
-                self.key = Some(key.into());
+                let scope = cf.word(2).map(scope).transpose()?;
+                // nobody else has the keys while the level is being read
+                if let Some(keys) = Rc::get_mut(&mut self.keys) {
+                    keys.push(RingKey { scope, key: key.into(), place: cf.place() });
+                }
             }
+            directive::SESSION_TOKEN => {
+                let token = Token::new(value).ok_or("expected a token without spaces")?;
+                self.token = Some(token.into());
+            }
+            directive::SECRET_KEY => {
+                let file = match value.strip_prefix(b"file:") {
+                    Some(path) => Some(secret_file::read(path, cf)?),
+                    None => None,
+                };
+                let text = file.as_ref().map_or(value, |file| file);
+                let expected = "expected a secret access key without spaces, or \"file:path\"";
+                self.secret = Some(SecretKey::new(text).ok_or(expected)?.into());
+            }
+            directive::REGION => {
+                self.region = Some(scope_part(value, "region, such as us-east-1")?)
+            }
+            directive::SERVICE => self.service = Some(scope_part(value, "service, such as s3")?),
             directive::S3_BUCKET => {
                 let bucket = host::bucket(value)
                     .ok_or("expected a bucket name that can lead a host name")?;
@@ -148,14 +200,26 @@ impl LocConf {
                 } else {
                     return Err("it must be \"on\" or \"off\"".into());
                 });
-                let (file, line) = cf.place();
-                self.place = Some(Rc::new(Place { file, line }));
+                self.place = Some(Rc::new(cf.place()));
                 self.set_in_location =
                     cf.block() & (NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF) as ngx_uint_t != 0;
             }
         }
         Ok(())
     }
+}
+
+fn scope(value: &[u8]) -> Result<Scope, Expected> {
+    Scope::parse(value).map_err(|error| {
+        format!("expected \"yyyymmdd/region/service/aws4_request\": {error}").into()
+    })
+}
+
+/// A part of a scope.
+fn scope_part(value: &[u8], what: &str) -> Result<Rc<str>, Expected> {
+    let legal = !value.is_empty() && value.iter().copied().all(is_credential_byte);
+    let text = str::from_utf8(value).ok().filter(|_| legal);
+    text.map(Rc::from).ok_or_else(|| format!("expected a {what}").into())
 }
 
 /// Whether a value has the look of a signing key or a secret access key, which may have got into the

@@ -2,6 +2,7 @@
 
 use ngx::ffi::NGX_LOG_DEBUG_HTTP;
 use ngx::log::DebugMask;
+use zeroize::Zeroize;
 
 use super::ffi::Request;
 use crate::sigv4::{CanonicalRequest, StringToSign};
@@ -19,10 +20,22 @@ pub fn log(request: Request, canonical: &CanonicalRequest<'_, '_>, string: &Stri
     }
     let mut text = Vec::new();
     canonical.write_to(&mut text);
+    hide_token(&mut text);
     pieces(request, "canonical request", &text);
     text.clear();
     string.write_to(&mut text);
     pieces(request, "string to sign", &text);
+}
+
+/// Puts something else in the place of a session token.
+fn hide_token(text: &mut Vec<u8>) {
+    const HEADER: &[u8] = b"\nx-amz-security-token:";
+    if let Some(at) = memchr::memmem::find(text, HEADER) {
+        let value = at + HEADER.len();
+        let len = memchr::memchr(b'\n', &text[value..]).unwrap_or(text.len() - value);
+        text[value..value + len].zeroize();
+        text.splice(value..value + len, *b"(hidden)");
+    }
 }
 
 /// Logs `text` in as many lines as it takes.

@@ -13,7 +13,9 @@ use ngx::ffi::{
     ngx_table_elt_t,
 };
 
-pub use conf::{Conf, wipe_stack};
+use zeroize::Zeroize;
+
+pub use conf::{Conf, Place, wipe_stack};
 
 /// Runs the body of a callback; a panic ends here, in an `alert`, and the callback returns
 /// `failure`.
@@ -221,6 +223,25 @@ pub fn pool_headers<'a>(pool: *mut ngx_pool_t, count: usize) -> Option<&'a mut [
     // SAFETY: the memory is fresh, large enough and aligned for pointers, as palloc aligns it; a
     // header is made of integers and pointers, which may be zero
     Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), count) })
+}
+
+/// A copy of `text` that lives as long as `pool`; `None` when there is no memory.
+pub fn pool_string(pool: *mut ngx_pool_t, text: &str) -> Option<ngx_str_t> {
+    let copy = pool_bytes(pool, text.len())?;
+    copy.copy_from_slice(text.as_bytes());
+    Some(ngx_str_t { len: copy.len(), data: copy.as_mut_ptr() })
+}
+
+/// Has `pool` wipe `memory` of its own before it is freed; false when there is no memory for that.
+pub fn wipe_with(pool: *mut ngx_pool_t, memory: &mut [u8]) -> bool {
+    struct Wipe(*mut u8, usize);
+    impl Drop for Wipe {
+        fn drop(&mut self) {
+            // SAFETY: the memory is the pool's, which runs its cleanups before it frees anything
+            unsafe { slice::from_raw_parts_mut(self.0, self.1) }.zeroize();
+        }
+    }
+    !pool_value(pool, Wipe(memory.as_mut_ptr(), memory.len())).is_null()
 }
 
 /// Moves `value`, which needs no drop, into `pool`; null when there is no memory.

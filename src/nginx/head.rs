@@ -9,34 +9,13 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::credential::Credential;
 use super::target::Target;
 use crate::sigv4::{
-    ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Scope,
-    SigningKey, Sink, StringToSign, uri,
+    ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Sink,
+    StringToSign, uri,
 };
 use lines::{Framing, header, line_len};
-
-/// Whose signature is made.
-#[derive(Debug)]
-pub struct Credential {
-    scope: Scope,
-    key: std::rc::Rc<SigningKey>,
-    /// `access key/scope`, as it stands in `Authorization`.
-    text: Box<[u8]>,
-}
-
-impl Credential {
-    /// The credential of `access_key` and the signing key of `scope`.
-    pub fn new(access_key: &[u8], scope: Scope, key: std::rc::Rc<SigningKey>) -> Self {
-        let text = [access_key, b"/", scope.as_str().as_bytes()].concat().into();
-        Credential { scope, key, text }
-    }
-
-    /// The scope of the signing key.
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-}
 
 /// Why a head is not signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +129,8 @@ pub struct Signed {
     pub authorization: Range<usize>,
     /// The signed headers within it.
     pub signed_headers: Range<usize>,
+    /// The scope within it.
+    pub key_scope: Range<usize>,
 }
 
 /// What to sign with, and what the operator says of the request.
@@ -201,6 +182,9 @@ impl<'a> Plan<'a> {
         };
         plan.read(lines, foreign, rules)?;
         plan.headers.insert(b"host", plan.host)?;
+        if let Some(token) = plan.credential.token() {
+            plan.headers.insert(b"x-amz-security-token", token)?;
+        }
         plan.payload = PayloadHash::of(plan.body);
         Ok(plan)
     }
@@ -281,7 +265,8 @@ impl<'a> Plan<'a> {
             + self.version.len()
             + self.host.len()
             + passed
-            + self.credential.text.len()
+            + self.credential.text().len()
+            + self.credential.token().map_or(0, <[u8]>::len)
             + self.headers.names_len()
             + self.body.len()
             + self.scratch()
@@ -291,7 +276,7 @@ impl<'a> Plan<'a> {
 
     /// The room to normalise the path in, which other services than S3 want.
     fn scratch(&self) -> usize {
-        if self.credential.scope.is_s3() { 0 } else { 3 * self.target.capacity() }
+        if self.credential.scope().is_s3() { 0 } else { 3 * self.target.capacity() }
     }
 
     /// Writes the signed request into `buf`, after `observe` has seen what is signed.
@@ -315,7 +300,7 @@ impl<'a> Plan<'a> {
         out.put(method);
         out.push(b' ');
         let (line, out) = out.finish();
-        let (path, query, mut out) = self.target.put(credential.scope.is_s3(), out)?;
+        let (path, query, mut out) = self.target.put(credential.scope().is_s3(), out)?;
         let target = line.len()..out.position();
 
         let mut normalized = Out::new(scratch);
@@ -324,9 +309,9 @@ impl<'a> Plan<'a> {
         }
         let path = if self.scratch() > 0 { normalized.written() } else { path };
         let request = CanonicalRequest { method, path, query, headers: &headers, payload };
-        let string = request.string_to_sign(date, &credential.scope);
+        let string = request.string_to_sign(date, credential.scope());
         observe(&request, &string);
-        let signature = string.sign(&credential.key);
+        let signature = string.sign(credential.key());
 
         out.put(self.version);
         out.put(b"Host: ");
@@ -338,11 +323,16 @@ impl<'a> Plan<'a> {
         let date = put_value(&mut out, date.as_bytes());
         out.put(b"X-Amz-Content-Sha256: ");
         let content_sha256 = put_value(&mut out, payload.as_bytes());
+        if let Some(token) = credential.token() {
+            out.put(b"X-Amz-Security-Token: ");
+            put_value(&mut out, token);
+        }
         out.put(b"Authorization: ");
         let authorization = out.position();
         out.put(ALGORITHM.as_bytes());
         out.put(b" Credential=");
-        out.put(&credential.text);
+        out.put(credential.text());
+        let key_scope = out.position() - credential.scope().as_str().len()..out.position();
         out.put(b", SignedHeaders=");
         let names = out.position();
         headers.put_names(&mut out);
@@ -352,7 +342,16 @@ impl<'a> Plan<'a> {
         out.put(b"\r\n");
         out.put(self.body);
         let len = out.position();
-        Ok(Signed { len, target, host, date, content_sha256, authorization, signed_headers })
+        Ok(Signed {
+            len,
+            target,
+            host,
+            date,
+            content_sha256,
+            authorization,
+            signed_headers,
+            key_scope,
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! The location configuration: what the directives say, inherited and checked.
 
+mod keys;
+
+use std::cell::OnceCell;
 use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -10,24 +13,23 @@ use ngx::ffi::{
     ngx_http_core_module, ngx_http_handler_pt,
 };
 
-use super::ffi::{self, Conf, Request};
+use super::credential::{Keys, SecretKey, Token};
+use super::ffi::{self, Conf, Place, Request};
 use super::handlers::{self, Source};
-use super::head::Credential;
 use super::{host, upstream};
-use crate::sigv4::{Scope, SigningKey};
-
-/// Where a directive stands.
-pub(super) struct Place {
-    pub(super) file: String,
-    pub(super) line: usize,
-}
+use crate::sigv4::Scope;
+pub use keys::RingKey;
 
 /// What the directives say for one location.
 #[derive(Default)]
 pub struct LocConf {
     pub(super) access_key: Option<Rc<[u8]>>,
     pub(super) scope: Option<Rc<Scope>>,
-    pub(super) key: Option<Rc<SigningKey>>,
+    pub(super) keys: Rc<Vec<RingKey>>,
+    pub(super) token: Option<Rc<Token>>,
+    pub(super) secret: Option<Rc<SecretKey>>,
+    pub(super) region: Option<Rc<str>>,
+    pub(super) service: Option<Rc<str>>,
     pub(super) bucket: Option<Rc<str>>,
     pub(super) endpoint: Option<Rc<str>>,
     pub(super) sign: Option<bool>,
@@ -41,7 +43,8 @@ pub struct LocConf {
     refuses: bool,
     /// Where the location's name is stored, which tells one location from another.
     name: Option<NonNull<u8>>,
-    credential: Option<Rc<Credential>>,
+    /// What follows from the directives for keys; nothing where one is missing.
+    resolved: OnceCell<Option<Rc<Keys>>>,
     host: Option<Rc<str>>,
 }
 
@@ -63,9 +66,9 @@ impl LocConf {
         self.handler
     }
 
-    /// Whose signature is made; `None` where a directive for it is missing.
-    pub fn credential(&self) -> Option<&Credential> {
-        self.credential.as_deref()
+    /// The keys to sign with; `None` where a directive for them is missing.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.resolved.get()?.as_deref()
     }
 
     /// The host to send and sign; `None` for the one that nginx writes.
@@ -105,45 +108,42 @@ pub(super) unsafe extern "C" fn merge(
             (*(*ctx).loc_conf.add(index)).cast::<ngx_http_core_loc_conf_t>().as_mut()
         };
         let Some(core) = core else { return NGX_CONF_ERROR };
-        conf.inherit(prev);
+        if !conf.inherit(prev, cf) {
+            return NGX_CONF_ERROR;
+        }
         conf.hook(prev, core, cf);
         conf.check(core, cf)
     })
 }
 
 impl LocConf {
-    fn inherit(&mut self, prev: &LocConf) {
-        let own_credential =
-            self.access_key.is_some() || self.scope.is_some() || self.key.is_some();
-        let own_host = self.bucket.is_some() || self.endpoint.is_some();
+    /// Takes from `prev` what is not set here; false if the keys of a level contradict each other.
+    fn inherit(&mut self, prev: &LocConf, cf: Conf) -> bool {
         fn take<T: Clone>(own: &mut Option<T>, prev: &Option<T>) {
             if own.is_none() {
                 own.clone_from(prev);
             }
         }
-        take(&mut self.access_key, &prev.access_key);
-        take(&mut self.scope, &prev.scope);
-        take(&mut self.key, &prev.key);
+        let own_keys = self.has_own_keys();
+        self.inherit_keys(prev);
         take(&mut self.bucket, &prev.bucket);
         take(&mut self.endpoint, &prev.endpoint);
         if self.sign.is_none() {
             self.sign = prev.sign;
             self.place.clone_from(&prev.place);
         }
-
-        // what follows from the directives is shared where they are
-        self.credential = match (&self.access_key, &self.scope, &self.key) {
-            _ if !own_credential && prev.credential.is_some() => prev.credential.clone(),
-            (Some(access_key), Some(scope), Some(key)) => {
-                Some(Rc::new(Credential::new(access_key, (**scope).clone(), key.clone())))
-            }
-            _ => None,
-        };
-        self.host = if !own_host && prev.host.is_some() {
-            prev.host.clone()
+        self.host = if self.bucket.is_none() && self.endpoint.is_none() {
+            None
         } else {
             host::host(self.bucket.as_deref(), self.endpoint.as_deref()).map(Rc::from)
         };
+
+        // a level's keys are looked at once, and shared by the levels that inherit them
+        let Some(inherited) = prev.resolve(cf) else { return false };
+        if own_keys {
+            return self.resolve(cf).is_some();
+        }
+        self.resolved.set(inherited).is_ok()
     }
 
     /// Puts our content handler in the place of the location's own.
@@ -172,19 +172,13 @@ impl LocConf {
         let Some(place) = self.place.as_deref().filter(|_| self.signs()) else {
             return NGX_CONF_OK;
         };
-        let Place { file, line } = place;
-        let directives = [
-            ("aws_access_key", self.access_key.is_some()),
-            ("aws_key_scope", self.scope.is_some()),
-            ("aws_signing_key", self.key.is_some()),
-        ];
-        if let Some((missing, _)) = directives.iter().find(|(_, set)| !set)
+        if let Some(missing) = self.missing()
             && (self.handler.is_some() || self.set_in_location)
         {
             ngx::ngx_log_error!(
                 NGX_LOG_EMERG,
                 cf.log(),
-                "no \"{missing}\" is defined for the \"aws_sign\" directive in {file}:{line}"
+                "no \"{missing}\" is defined for the \"aws_sign\" directive in {place}"
             );
             return NGX_CONF_ERROR;
         }
@@ -193,7 +187,7 @@ impl LocConf {
                 NGX_LOG_WARN,
                 cf.log(),
                 "\"aws_sign\" directive works with \"proxy_pass\" only, requests are refused in \
-                 {file}:{line}"
+                 {place}"
             );
         }
         // a block inside may have the handler
@@ -203,7 +197,7 @@ impl LocConf {
                 NGX_LOG_WARN,
                 cf.log(),
                 "\"aws_sign\" directive has no effect in a location without \"proxy_pass\" in \
-                 {file}:{line}"
+                 {place}"
             );
         }
         NGX_CONF_OK

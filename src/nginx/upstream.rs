@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_DONE, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR,
-    NGX_OK, ngx_buf_t, ngx_http_block_reading, ngx_http_finalize_request,
-    ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_upstream_init,
-    ngx_http_upstream_t, ngx_int_t, ngx_str_t,
+    NGX_DONE, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE,
+    NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR, NGX_OK, ngx_buf_t, ngx_http_block_reading,
+    ngx_http_finalize_request, ngx_http_read_client_request_body, ngx_http_request_t,
+    ngx_http_upstream_init, ngx_http_upstream_t, ngx_int_t, ngx_str_t,
 };
 
 use super::admission::{Admission, admit, is_made_get};
@@ -23,6 +23,7 @@ use super::{clock, debug};
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
+const UNAVAILABLE: ngx_int_t = NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t;
 
 /// The content handler of a location that signs.
 pub(super) unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
@@ -56,6 +57,7 @@ fn content(request: Request) -> ngx_int_t {
         return unsafe { recorded(request.as_ptr()) };
     }
     match admit(request) {
+        Admission::Granted if !has_key(request, conf) => UNAVAILABLE,
         Admission::Granted => start(request, recorded),
         Admission::AfterBody => {
             // SAFETY: a live request, whose body nobody has asked for
@@ -65,6 +67,15 @@ fn content(request: Request) -> ngx_int_t {
         }
         Admission::Refused(status) => status,
     }
+}
+
+/// Whether any key is good today, or may be; what is wrong with the keys is logged.
+fn has_key(request: Request, conf: &LocConf) -> bool {
+    let Some((keys, today)) = conf.keys().zip(clock::today()) else { return false };
+    if let Some(complaint) = keys.complaint(today) {
+        clock::complain(request.log(), &complaint);
+    }
+    keys.on(today).is_some()
 }
 
 /// Goes on when the body is there that may be none.
@@ -174,13 +185,10 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     };
 
     let conf = LocConf::of(request).ok_or(Refusal::Memory)?;
-    let rules = Rules {
-        credential: conf.credential().ok_or(Refusal::Credential)?,
-        date: clock::now().ok_or(Refusal::Credential)?,
-        host: conf.host(),
-        drop_body,
-    };
-    clock::warn_of_stale_scope(request.log(), rules.credential.scope(), rules.date);
+    let date = clock::now().ok_or(Refusal::Credential)?;
+    let credential = conf.keys().and_then(|keys| keys.on(date.day()));
+    let credential = credential.ok_or(Refusal::Credential)?;
+    let rules = Rules { credential: &credential, date, host: conf.host(), drop_body };
     let target = |wire| {
         if !pasted {
             return Target::encoded(wire);
@@ -193,6 +201,9 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let plan = Plan::new(wire, range, target, is_foreign, &rules)?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity()).ok_or(Refusal::Memory)?;
     let parts = plan.write(memory, |canonical, string| debug::log(request, canonical, string))?;
+    if credential.token().is_some() && !ffi::wipe_with(request.pool(), memory) {
+        return Err(Refusal::Memory);
+    }
     // SAFETY: as above; nothing else refers to the upstream and its buffer now
     let (u, buf) = unsafe { (&mut *u, &mut *buf) };
     replace(buf, memory, parts.len);

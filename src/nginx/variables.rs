@@ -16,16 +16,21 @@ use super::{clock, debug};
 type Part = fn(&Signed) -> &std::ops::Range<usize>;
 
 /// Each variable is a part of the signed request; its place here is the getter's `data`.
-static PARTS: [Part; 6] = [
+static PARTS: [Part; 7] = [
     |parts| &parts.target,
     |parts| &parts.host,
     |parts| &parts.date,
     |parts| &parts.content_sha256,
     |parts| &parts.signed_headers,
     |parts| &parts.authorization,
+    |parts| &parts.key_scope,
 ];
 
-const fn names() -> [ngx_str_t; PARTS.len()] {
+/// The place of a variable that is no part of a request.
+const REMAINING: usize = PARTS.len();
+const KEY_SCOPE: usize = PARTS.len() - 1;
+
+const fn names() -> [ngx_str_t; REMAINING + 1] {
     [
         ngx_string!("aws_uri"),
         ngx_string!("aws_host"),
@@ -33,6 +38,8 @@ const fn names() -> [ngx_str_t; PARTS.len()] {
         ngx_string!("aws_content_sha256"),
         ngx_string!("aws_signed_headers"),
         ngx_string!("aws_authorization"),
+        ngx_string!("aws_key_scope"),
+        ngx_string!("aws_key_remaining"),
     ]
 }
 
@@ -83,9 +90,21 @@ const HOST: usize = 1;
 
 fn part(request: Request, index: usize) -> Option<ngx_str_t> {
     let signed = Context::of(request)?.signed.is_some();
-    if index == HOST && !signed {
-        let host = LocConf::of(request)?.host()?;
-        return Some(ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() });
+    match index {
+        HOST if !signed => {
+            let host = LocConf::of(request)?.host()?;
+            return Some(ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() });
+        }
+        KEY_SCOPE if !signed => {
+            let credential = LocConf::of(request)?.keys()?.on(clock::today()?)?;
+            return ffi::pool_string(request.pool(), credential.scope().as_str());
+        }
+        REMAINING => {
+            let last = LocConf::of(request)?.keys()?.last_day()?;
+            let seconds = (last.end() - ngx::ffi::ngx_time()).max(0);
+            return ffi::pool_string(request.pool(), &seconds.to_string());
+        }
+        _ => {}
     }
     let written = written(request)?;
     PARTS.get(index).map(|part| written.string(part(written.parts())))
@@ -138,12 +157,9 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
 
 /// Signs the request that a plain `proxy_pass` would send to our host.
 fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
-    let rules = Rules {
-        credential: conf.credential()?,
-        date: clock::now()?,
-        host: Some(conf.host()?),
-        drop_body: true,
-    };
+    let date = clock::now()?;
+    let credential = conf.keys()?.on(date.day())?;
+    let rules = Rules { credential: &credential, date, host: Some(conf.host()?), drop_body: true };
     let wire: &[u8] = if head { b"HEAD / HTTP/1.1\r\n\r\n" } else { b"GET / HTTP/1.1\r\n\r\n" };
     let slash = if head { 5..6 } else { 4..5 };
     let target = |_| {
@@ -157,5 +173,8 @@ fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
     let memory = ffi::pool_bytes(request.pool(), plan.capacity())?;
     let parts =
         plan.write(memory, |canonical, string| debug::log(request, canonical, string)).ok()?;
+    if credential.token().is_some() && !ffi::wipe_with(request.pool(), memory) {
+        return None;
+    }
     Written::new(memory, parts)
 }

@@ -1,8 +1,9 @@
 //! The two dates of a signature: the day of its scope and the second of its request.
 
 use std::fmt;
+use std::ops::Range;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike};
 
 /// A UTC day in the form `yyyymmdd`, known to be in the calendar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,24 @@ impl Day {
     /// The eight digits.
     pub fn as_bytes(&self) -> &[u8; 8] {
         &self.0
+    }
+
+    /// When the day is over, in seconds since the Unix epoch.
+    pub fn end(&self) -> i64 {
+        self.date().and_time(NaiveTime::MIN).and_utc().timestamp() + 24 * 60 * 60
+    }
+
+    /// The day after this one; `None` at the end of the calendar.
+    pub fn next(&self) -> Option<Day> {
+        AmzDate::from_unix(self.end()).map(|date| date.day())
+    }
+
+    fn date(&self) -> NaiveDate {
+        let number = |range: Range<usize>| {
+            self.0[range].iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0'))
+        };
+        // a day of the calendar is one, or the value would not be
+        NaiveDate::from_ymd_opt(number(0..4) as i32, number(4..6), number(6..8)).unwrap_or_default()
     }
 }
 
@@ -124,6 +143,19 @@ mod tests {
         {
             assert!(Day::parse(bad.as_bytes()).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn days_follow_each_other() {
+        for (day, next, end) in [
+            ("20150830", "20150831", 1_440_979_200),
+            ("20160228", "20160229", 1_456_704_000),
+            ("20161231", "20170101", 1_483_228_800),
+        ] {
+            let day = Day::parse(day.as_bytes()).unwrap();
+            assert_eq!((day.next().unwrap().to_string().as_str(), day.end()), (next, end));
+        }
+        assert_eq!(Day::parse(b"99991231").unwrap().next(), None);
     }
 
     #[test]

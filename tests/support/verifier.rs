@@ -22,7 +22,7 @@ pub struct Credentials {
     pub secret_key: String,
     pub region: String,
     pub service: String,
-    /// The day of the scope; without it, today.
+    /// The day of the scope; without it, today, or that of `X-Amz-Date` where the clock is not checked.
     pub scope_date: Option<String>,
     /// Whether `X-Amz-Date` must be about now.
     pub check_clock: bool,

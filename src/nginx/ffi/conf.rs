@@ -1,12 +1,30 @@
 //! The configuration while nginx reads it.
 
+use std::fmt;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::slice;
 
-use ngx::ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_log_t, ngx_pool_t, ngx_str_t, ngx_uint_t};
+use ngx::ffi::{
+    NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_log_t, ngx_pool_t,
+    ngx_str_t, ngx_uint_t,
+};
 use zeroize::Zeroize;
 
 use super::bytes;
+
+/// Where a directive stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    file: Rc<str>,
+    line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
 
 /// The configuration that is being read, for as long as nginx is inside one of our callbacks.
 #[derive(Clone, Copy)]
@@ -47,21 +65,30 @@ impl Conf {
         self.raw().cmd_type
     }
 
-    /// The directive's name and its argument, if it has one.
-    pub fn args<'a>(self) -> (&'a [u8], Option<&'a [u8]>) {
+    /// A word of the directive: its name, or an argument.
+    pub fn word<'a>(self, index: usize) -> Option<&'a [u8]> {
         // SAFETY: while a directive is being set, `args` has its words
         let words: &[ngx_str_t] = unsafe {
             let args = &*self.raw().args;
             slice::from_raw_parts(args.elts.cast(), args.nelts)
         };
-        (bytes(words[0]), words.get(1).map(|word| bytes(*word)))
+        words.get(index).map(|word| bytes(*word))
     }
 
     /// The file and line that are being read.
-    pub fn place(self) -> (String, usize) {
+    pub fn place(self) -> Place {
         // SAFETY: while a directive is being set, there is a file
         let file = unsafe { &*self.raw().conf_file };
-        (String::from_utf8_lossy(bytes(file.file.name)).into_owned(), file.line)
+        Place { file: String::from_utf8_lossy(bytes(file.file.name)).into(), line: file.line }
+    }
+
+    /// A path, which may be relative to the configuration; `None` for an empty one.
+    pub fn full_name(self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut name = ngx_str_t { len: path.len(), data: path.as_ptr().cast_mut() };
+        // SAFETY: nginx reads the name and puts another in its place, from the cycle's pool; the
+        // path is a word of the configuration, behind which there is a NUL
+        let status = unsafe { ngx_conf_full_name(self.raw().cycle, &raw mut name, 1) };
+        (status == NGX_OK as ngx_int_t && !path.is_empty()).then(|| bytes(name).to_vec())
     }
 
     /// Logs an `emerg` line with the file and line that are being read.

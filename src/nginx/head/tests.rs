@@ -1,11 +1,11 @@
 use super::*;
-use crate::sigv4::Day;
+use crate::sigv4::{Day, Scope, SigningKey};
 
 const DATE: i64 = 1_440_938_160;
 
 fn credential(service: &str) -> Credential {
     let scope = Scope::new(Day::parse(b"20150830").unwrap(), "us-east-1", service).unwrap();
-    Credential::new(b"AKIDEXAMPLE", scope, SigningKey::new(&[1; 32]).into())
+    Credential::new(b"AKIDEXAMPLE", scope, SigningKey::new(&[1; 32]).into(), None)
 }
 
 struct Case {
