@@ -4,7 +4,7 @@ CARGO ?= cargo
 NGINX ?= nginx
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/ngx_http_aws_auth_module.so
-SCRIPTS := $(wildcard tools/*) .ci/run
+SCRIPTS := $(wildcard tools/*) nginx-conf/rotation/renew-aws-keys .ci/run
 # the suite of Debian whose nginx the module is checked against: this machine's own
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 

@@ -2,6 +2,8 @@
 
 mod conf;
 
+pub use conf::nginx as binary;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::SocketAddr;
