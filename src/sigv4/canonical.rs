@@ -32,9 +32,37 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
+/// A header, and whether its name is in lower case already, as most are.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    lower: bool,
+}
+
+impl<'a> Entry<'a> {
+    fn new(header: Header<'a>) -> Self {
+        let Header { name, value } = header;
+        Entry { name, value, lower: !name.iter().any(u8::is_ascii_uppercase) }
+    }
+
+    /// The order of the names in lower case.
+    fn compare(&self, other: &Entry<'_>) -> Ordering {
+        if self.lower && other.lower {
+            return self.name.cmp(other.name);
+        }
+        let lower = |name: &'a [u8]| name.iter().map(u8::to_ascii_lowercase);
+        lower(self.name).cmp(other.name.iter().map(u8::to_ascii_lowercase))
+    }
+
+    fn put_name(&self, sink: &mut impl Sink) {
+        if self.lower { sink.put(self.name) } else { sink.put_lower(self.name) }
+    }
+}
+
 /// The headers that are signed, sorted by name, those of one name in the order of their arrival.
 #[derive(Default)]
-pub struct Headers<'a>(SmallVec<[Header<'a>; 12]>);
+pub struct Headers<'a>(SmallVec<[Entry<'a>; 12]>);
 
 impl<'a> Headers<'a> {
     /// None yet.
@@ -45,8 +73,9 @@ impl<'a> Headers<'a> {
     /// Adds a header behind those of the same name.
     pub fn insert(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), OutOfMemory> {
         self.0.try_reserve(1).map_err(|_| OutOfMemory)?;
-        let place = self.0.partition_point(|header| compare(header.name, name).is_le());
-        self.0.insert(place, Header { name, value });
+        let entry = Entry::new(Header { name, value });
+        let place = self.0.partition_point(|header| header.compare(&entry).is_le());
+        self.0.insert(place, entry);
         Ok(())
     }
 
@@ -65,7 +94,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The headers of each name.
-    fn groups(&self) -> impl Iterator<Item = &[Header<'a>]> {
+    fn groups(&self) -> impl Iterator<Item = &[Entry<'a>]> {
         self.0.chunk_by(|a, b| a.name.eq_ignore_ascii_case(b.name))
     }
 
@@ -80,14 +109,14 @@ impl<'a> Headers<'a> {
             if index > 0 {
                 sink.put(b";");
             }
-            sink.put_lower(group[0].name);
+            group[0].put_name(sink);
         }
     }
 
     /// Writes the canonical headers: a line for each name, its values with `,` between them.
     fn put_canonical(&self, sink: &mut impl Sink) {
         for group in self.groups() {
-            sink.put_lower(group[0].name);
+            group[0].put_name(sink);
             for (index, header) in group.iter().enumerate() {
                 sink.put(if index == 0 { b":" } else { b"," });
                 put_value(header.value, sink);
@@ -95,11 +124,6 @@ impl<'a> Headers<'a> {
             sink.put(b"\n");
         }
     }
-}
-
-/// The order of two header names in lower case.
-fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
 }
 
 /// Writes a header's value without the white space around it, and one space for each run of them.

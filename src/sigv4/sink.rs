@@ -10,9 +10,6 @@ pub trait Sink {
 
     /// Appends `bytes` with the ASCII letters in lower case.
     fn put_lower(&mut self, bytes: &[u8]) {
-        if !bytes.iter().any(u8::is_ascii_uppercase) {
-            return self.put(bytes);
-        }
         let mut lower = [0; 32];
         for chunk in bytes.chunks(lower.len()) {
             let lower = &mut lower[..chunk.len()];
@@ -77,6 +74,13 @@ impl<S: Sink> Sink for Gather<'_, S> {
         let end = self.len + bytes.len();
         self.buf[self.len..end].copy_from_slice(bytes);
         self.len = end;
+    }
+
+    #[inline]
+    fn put_lower(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+        let start = self.len.saturating_sub(bytes.len());
+        self.buf[start..self.len].make_ascii_lowercase();
     }
 }
 
@@ -153,11 +157,14 @@ pub type Hex = [u8; 64];
 
 /// Writes a SHA-256 sized value in lower-case hexadecimal.
 pub fn hex(bytes: &[u8; 32]) -> Hex {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = [0; 64];
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+        pair[0] = byte >> 4;
+        pair[1] = byte & 15;
+    }
+    // without a table, the compiler does many digits at a time
+    for digit in &mut out {
+        *digit += if *digit < 10 { b'0' } else { b'a' - 10 };
     }
     out
 }
