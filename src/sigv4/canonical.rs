@@ -8,7 +8,6 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use super::sink::Gather;
 use super::{ALGORITHM, AmzDate, Hex, PayloadHash, Scope, Signature, SigningKey, Sink, hex};
 
 /// A list outgrew the stack, and the heap had no room for it.
@@ -173,9 +172,7 @@ impl CanonicalRequest<'_, '_> {
     /// The SHA-256 of the canonical request.
     pub fn hash(&self) -> Hex {
         let mut hash = Sha256::new();
-        let mut gather = Gather::new(&mut hash);
-        self.write_to(&mut gather);
-        gather.flush();
+        self.write_to(&mut hash);
         hex(&hash.finalize().into())
     }
 
@@ -207,11 +204,7 @@ impl StringToSign<'_> {
 
     /// The signature that `key` gives it.
     pub fn sign(&self, key: &SigningKey) -> Signature {
-        key.sign(|mac| {
-            let mut gather = Gather::new(mac);
-            self.write_to(&mut gather);
-            gather.flush();
-        })
+        key.sign(|mac| self.write_to(mac))
     }
 }
 

@@ -38,52 +38,6 @@ impl Sink for Hmac<Sha256> {
     }
 }
 
-/// Gathers small pieces for a sink that prefers large ones, as hashes do.
-pub struct Gather<'a, S: Sink> {
-    sink: &'a mut S,
-    buf: [u8; 512],
-    len: usize,
-}
-
-impl<'a, S: Sink> Gather<'a, S> {
-    /// Gathers for `sink`.
-    pub fn new(sink: &'a mut S) -> Self {
-        Gather { sink, buf: [0; 512], len: 0 }
-    }
-
-    /// Passes on what is left.
-    pub fn flush(mut self) {
-        self.pass_on();
-    }
-
-    fn pass_on(&mut self) {
-        self.sink.put(&self.buf[..self.len]);
-        self.len = 0;
-    }
-}
-
-impl<S: Sink> Sink for Gather<'_, S> {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.buf.len() - self.len {
-            self.pass_on();
-            if bytes.len() > self.buf.len() {
-                return self.sink.put(bytes);
-            }
-        }
-        let end = self.len + bytes.len();
-        self.buf[self.len..end].copy_from_slice(bytes);
-        self.len = end;
-    }
-
-    #[inline]
-    fn put_lower(&mut self, bytes: &[u8]) {
-        self.put(bytes);
-        let start = self.len.saturating_sub(bytes.len());
-        self.buf[start..self.len].make_ascii_lowercase();
-    }
-}
-
 /// A buffer of fixed size that fills from the front.
 ///
 /// Writing past its end panics: whoever makes one sizes it first.
