@@ -72,10 +72,13 @@ fn content(request: Request) -> ngx_int_t {
 /// Whether any key is good today, or may be; what is wrong with the keys is logged.
 fn has_key(request: Request, conf: &LocConf) -> bool {
     let Some((keys, today)) = conf.keys().zip(clock::today()) else { return false };
-    if let Some(complaint) = keys.complaint(today) {
+    let credential = keys.on(today);
+    if credential.as_ref().is_none_or(|credential| credential.scope().day() != today)
+        && let Some(complaint) = keys.complaint(today)
+    {
         clock::complain(request.log(), &complaint);
     }
-    keys.on(today).is_some()
+    credential.is_some()
 }
 
 /// Goes on when the body is there that may be none.
