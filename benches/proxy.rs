@@ -22,7 +22,7 @@ const LOCATIONS: [Location; 4] = [
     Location { name: "cache hit, signed", path: "/cached-signed/", base: Some(2) },
 ];
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 30;
 const SECONDS: f64 = 1.0;
 const CONNECTIONS: &str = "16";
 
