@@ -285,11 +285,11 @@ impl<'a> Plan<'a> {
     ///
     /// If `buf` is shorter than [`capacity`](Self::capacity).
     pub fn write(
-        self,
+        &self,
         buf: &mut [u8],
         observe: impl FnOnce(&CanonicalRequest<'_, '_>, &StringToSign<'_>),
     ) -> Result<Signed, Refusal> {
-        let Plan { method, date, payload, credential, .. } = self;
+        let &Plan { method, date, payload, credential, .. } = self;
         let headers = self.headers.with([
             Header { name: b"x-amz-content-sha256", value: payload.as_bytes() },
             Header { name: b"x-amz-date", value: date.as_bytes() },

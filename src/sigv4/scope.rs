@@ -11,6 +11,7 @@ pub struct Scope {
     text: Box<str>,
     /// Where the region ends in `text`; it begins behind the date and its slash.
     region_end: usize,
+    s3: bool,
 }
 
 /// The last part of every scope.
@@ -62,6 +63,7 @@ impl Scope {
             day,
             text: format!("{day}/{region}/{service}/{TERMINATION}").into(),
             region_end: REGION + region.len(),
+            s3: matches!(service, "s3" | "s3express" | "s3-object-lambda" | "s3-outposts"),
         })
     }
 
@@ -101,7 +103,7 @@ impl Scope {
     /// Whether the service is S3 or of its kind, which take a path as it is: other services want it
     /// normalised and encoded twice.
     pub fn is_s3(&self) -> bool {
-        matches!(self.service(), "s3" | "s3express" | "s3-object-lambda" | "s3-outposts")
+        self.s3
     }
 
     /// The service, such as `s3`.
