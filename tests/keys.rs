@@ -364,3 +364,28 @@ fn variables_tell_of_the_keys() {
     assert_eq!(get("/secret"), format!("{}/eu-west-1/s3/aws4_request []", day(0)));
     assert_eq!(get("/none"), "[]");
 }
+
+#[test]
+fn a_torn_file_changes_nothing() {
+    let s3 = Verifier::start(Credentials::default());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys.conf");
+    let whole = ring([0, 1, 2]);
+    fs::write(&file, &whole).unwrap();
+    let nginx = start(&s3, &format!("include {};", file.display()));
+    nginx.allow_log("keys.conf");
+    nginx.allow_log("aws_signing_key");
+    nginx.allow_log("aws_key_scope");
+    for length in [0, 8, 20, 40, 61, 70, 90, whole.len() - 2] {
+        fs::write(&file, &whole[..length]).unwrap();
+        let seen = nginx.error_log().matches("[emerg]").count();
+        nginx.signal("HUP");
+        let refused = || nginx.error_log().matches("[emerg]").count() > seen;
+        assert!(support::wait_until(Duration::from_secs(10), refused), "{length}");
+        assert_eq!(support::get(nginx.addr(), "/x").status, 200);
+    }
+    fs::remove_file(&file).unwrap();
+    nginx.signal("HUP");
+    nginx.wait_for_log("failed (2: No such file or directory)", Duration::from_secs(10));
+    assert_eq!(support::get(nginx.addr(), "/x").status, 200);
+}

@@ -24,11 +24,18 @@ fn in_memory(pid: u32, needle: &[u8]) -> Vec<String> {
         let number = |hex: &str| u64::from_str_radix(hex, 16).unwrap();
         let mut bytes = vec![0; (number(end) - number(start)) as usize];
         memory.seek(SeekFrom::Start(number(start))).unwrap();
-        if memory.read_exact(&mut bytes).is_ok() && memchr::memmem::find(&bytes, needle).is_some() {
-            found.push(line.to_owned());
+        if memory.read_exact(&mut bytes).is_ok() {
+            let places = memchr::memmem::find_iter(&bytes, needle);
+            found.extend(places.map(|place| format!("{line} at {place:#x}")));
         }
     }
     found
+}
+
+fn count_in_memory(pid: u32, needle: &[u8]) -> usize {
+    let found = in_memory(pid, needle);
+    assert!(found.len() < 2, "{found:?}");
+    found.len()
 }
 
 /// A key that no other test process of this machine has in its memory.
@@ -120,6 +127,42 @@ fn a_prepared_key_is_wiped_with_its_configuration() {
     assert!(support::wait_until(std::time::Duration::from_secs(5), || {
         in_memory(nginx.master_pid(), &state).is_empty()
     }));
+}
+
+#[test]
+fn a_secret_and_a_token_go_with_their_configuration() {
+    let secret = "wJalrXUtnFEMI+of+this+test+bPxRfiCYEXAMP";
+    let token = "FQoGZXIvYXdzE+of+this+test";
+    let credentials = Credentials { secret_key: secret.to_owned(), ..Credentials::default() };
+    let s3 = Verifier::start(credentials);
+    let configuration = format!(
+        "aws_access_key AKIDEXAMPLE; aws_secret_key {secret}; aws_region us-east-1;
+        aws_session_token {token}; aws_s3_bucket bucket;
+        server {{
+            listen 127.0.0.1:{{port}}; aws_sign;
+            location / {{ proxy_pass http://{0}; }}
+        }}",
+        s3.addr()
+    );
+    let mut nginx = Nginx::start(&configuration);
+    for _ in 0..3 {
+        assert_eq!(support::get(nginx.addr(), "/x").status, 200);
+    }
+    let worker = *nginx.worker_pids().first().unwrap();
+    // the token is kept once; that of a request is wiped with it
+    assert_eq!(count_in_memory(worker, token.as_bytes()), 1);
+    assert_eq!(count_in_memory(worker, secret.as_bytes()), 1);
+    let output = Nginx::builder().http(&configuration).dump();
+    assert!(!output.contains(secret) && !output.contains(token), "{output}");
+
+    nginx.reload("server { listen 127.0.0.1:{port}; }");
+    for needle in [secret, token] {
+        assert!(support::wait_until(std::time::Duration::from_secs(5), || {
+            in_memory(nginx.master_pid(), needle.as_bytes()).is_empty()
+        }));
+    }
+    let log = nginx.stop();
+    assert!(!log.contains(secret) && !log.contains(token));
 }
 
 #[test]
