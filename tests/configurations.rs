@@ -19,7 +19,7 @@ fn conf(name: &str, replacements: &[(&str, &str)]) -> String {
     let mut text = file(name);
     let key = support::directives();
     let common =
-        [("listen 80;", "listen 127.0.0.1:{port};"), ("include       aws-key.conf;", &key)];
+        [("listen 80;", "listen 127.0.0.1:{port};"), ("include       aws-keys.conf;", &key)];
     for (from, to) in common.iter().chain(replacements) {
         assert!(text.contains(from), "{from:?} is not in {name}");
         text = text.replace(from, to);
@@ -121,8 +121,8 @@ fn as_they_are() {
         // what this machine may not have
         let text = file(name)
             .replace(
-                "aws-key.conf",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf/aws-key.conf"),
+                "aws-keys.conf",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf/aws-keys.conf"),
             )
             .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
             .replace("/var/cache/nginx", "{prefix}")

@@ -143,6 +143,7 @@ fn contexts_and_counts() {
         ("aws_signing_key", KEY),
         ("aws_s3_bucket", "b"),
         ("aws_endpoint", "e"),
+        ("aws_s3_addressing", "path"),
         ("aws_sign", "off"),
     ] {
         let duplicate = refused(&format!("{name} {value}; {name} {value};"));

@@ -15,6 +15,7 @@ use ngx::ngx_string;
 
 use super::credential::{SecretKey, Token};
 use super::ffi::{self, Conf};
+use super::host::Addressing;
 use super::location::{LocConf, RingKey};
 use super::{clock, host, secret_file};
 use crate::sigv4::{Scope, SigningKey, is_credential_byte};
@@ -30,7 +31,8 @@ mod directive {
     pub const SERVICE: usize = 6;
     pub const S3_BUCKET: usize = 7;
     pub const ENDPOINT: usize = 8;
-    pub const SIGN: usize = 9;
+    pub const S3_ADDRESSING: usize = 9;
+    pub const SIGN: usize = 10;
 }
 
 const ANYWHERE: ngx_uint_t =
@@ -47,7 +49,7 @@ const fn command(name: ngx_str_t, offset: usize, kind: u32) -> ngx_command_t {
     }
 }
 
-pub(super) static mut COMMANDS: [ngx_command_t; 11] = [
+pub(super) static mut COMMANDS: [ngx_command_t; 12] = [
     command(ngx_string!("aws_access_key"), directive::ACCESS_KEY, NGX_CONF_TAKE1),
     command(ngx_string!("aws_key_scope"), directive::KEY_SCOPE, NGX_CONF_TAKE1),
     command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE12),
@@ -57,6 +59,7 @@ pub(super) static mut COMMANDS: [ngx_command_t; 11] = [
     command(ngx_string!("aws_service"), directive::SERVICE, NGX_CONF_TAKE1),
     command(ngx_string!("aws_s3_bucket"), directive::S3_BUCKET, NGX_CONF_TAKE1),
     command(ngx_string!("aws_endpoint"), directive::ENDPOINT, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_s3_addressing"), directive::S3_ADDRESSING, NGX_CONF_TAKE1),
     command(
         ngx_string!("aws_sign"),
         directive::SIGN,
@@ -137,6 +140,7 @@ impl LocConf {
             directive::SERVICE => self.service.is_some(),
             directive::S3_BUCKET => self.bucket.is_some(),
             directive::ENDPOINT => self.endpoint.is_some(),
+            directive::S3_ADDRESSING => self.addressing.is_some(),
             _ => self.sign.is_some(),
         }
     }
@@ -191,6 +195,13 @@ impl LocConf {
                 let endpoint = host::endpoint(value)
                     .ok_or("expected \"host\" or \"host:port\", without a scheme and a path")?;
                 self.endpoint = Some(endpoint.into());
+            }
+            directive::S3_ADDRESSING => {
+                self.addressing = Some(match value {
+                    b"virtual" => Addressing::Virtual,
+                    b"path" => Addressing::Path,
+                    _ => return Err("it must be \"virtual\" or \"path\"".into()),
+                });
             }
             _ => {
                 self.sign = Some(if value.eq_ignore_ascii_case(b"on") {

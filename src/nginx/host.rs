@@ -3,12 +3,40 @@
 /// Where S3 is, unless `aws_endpoint` says otherwise.
 const DEFAULT_ENDPOINT: &str = "s3.amazonaws.com";
 
-/// The host of a virtual-hosted-style request, or of a request to the endpoint itself; `None` when
-/// nothing is known of it.
-pub fn host(bucket: Option<&str>, endpoint: Option<&str>) -> Option<String> {
-    match bucket {
-        Some(bucket) => Some(format!("{bucket}.{}", endpoint.unwrap_or(DEFAULT_ENDPOINT))),
-        None => endpoint.map(str::to_owned),
+/// Where a request names its bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// In front of the host.
+    #[default]
+    Virtual,
+    /// In front of the path.
+    Path,
+}
+
+/// Where requests are addressed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// The host to send and sign; `None` when nothing is known of it.
+    pub host: Option<String>,
+    /// What leads the path: `/` and the bucket.
+    pub lead: Option<String>,
+}
+
+impl Address {
+    /// The address of `bucket` at `endpoint`, or of the endpoint itself.
+    ///
+    /// Source: [Virtual hosting of general purpose buckets](https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+    pub fn new(bucket: Option<&str>, endpoint: Option<&str>, addressing: Addressing) -> Self {
+        let known = endpoint.unwrap_or(DEFAULT_ENDPOINT);
+        match (bucket, addressing) {
+            (Some(bucket), Addressing::Virtual) => {
+                Address { host: Some(format!("{bucket}.{known}")), lead: None }
+            }
+            (Some(bucket), Addressing::Path) => {
+                Address { host: Some(known.to_owned()), lead: Some(format!("/{bucket}")) }
+            }
+            (None, _) => Address { host: endpoint.map(str::to_owned), lead: None },
+        }
     }
 }
 
@@ -104,10 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_leads_the_endpoint() {
-        assert_eq!(host(Some("b"), None).as_deref(), Some("b.s3.amazonaws.com"));
-        assert_eq!(host(Some("b"), Some("h:1")).as_deref(), Some("b.h:1"));
-        assert_eq!(host(None, Some("h:1")).as_deref(), Some("h:1"));
-        assert_eq!(host(None, None), None);
+    fn the_bucket_leads_the_endpoint_or_the_path() {
+        let address = |bucket, endpoint, addressing| {
+            let Address { host, lead } = Address::new(bucket, endpoint, addressing);
+            (host.unwrap_or_default(), lead.unwrap_or_default())
+        };
+        use Addressing::{Path, Virtual};
+        for (bucket, endpoint, addressing, host, lead) in [
+            (Some("b"), None, Virtual, "b.s3.amazonaws.com", ""),
+            (Some("b"), Some("h:1"), Virtual, "b.h:1", ""),
+            (None, Some("h:1"), Virtual, "h:1", ""),
+            (None, None, Virtual, "", ""),
+            (Some("b"), None, Path, "s3.amazonaws.com", "/b"),
+            (Some("b"), Some("h:1"), Path, "h:1", "/b"),
+            (None, Some("h:1"), Path, "h:1", ""),
+        ] {
+            assert_eq!(address(bucket, endpoint, addressing), (host.into(), lead.into()));
+        }
     }
 }

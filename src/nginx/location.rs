@@ -16,7 +16,8 @@ use ngx::ffi::{
 use super::credential::{Keys, SecretKey, Token};
 use super::ffi::{self, Conf, Place, Request};
 use super::handlers::{self, Source};
-use super::{host, upstream};
+use super::host::{Address, Addressing};
+use super::upstream;
 use crate::sigv4::Scope;
 pub use keys::RingKey;
 
@@ -32,6 +33,7 @@ pub struct LocConf {
     pub(super) service: Option<Rc<str>>,
     pub(super) bucket: Option<Rc<str>>,
     pub(super) endpoint: Option<Rc<str>>,
+    pub(super) addressing: Option<Addressing>,
     pub(super) sign: Option<bool>,
     /// Where the `aws_sign` that is in effect stands.
     pub(super) place: Option<Rc<Place>>,
@@ -45,7 +47,7 @@ pub struct LocConf {
     name: Option<NonNull<u8>>,
     /// What follows from the directives for keys; nothing where one is missing.
     resolved: OnceCell<Option<Rc<Keys>>>,
-    host: Option<Rc<str>>,
+    address: Rc<Address>,
 }
 
 impl LocConf {
@@ -73,7 +75,12 @@ impl LocConf {
 
     /// The host to send and sign; `None` for the one that nginx writes.
     pub fn host(&self) -> Option<&[u8]> {
-        self.host.as_deref().map(str::as_bytes)
+        self.address.host.as_deref().map(str::as_bytes)
+    }
+
+    /// What leads the path of a request.
+    pub fn lead(&self) -> Option<&[u8]> {
+        self.address.lead.as_deref().map(str::as_bytes)
     }
 }
 
@@ -126,16 +133,20 @@ impl LocConf {
         }
         let own_keys = self.has_own_keys();
         self.inherit_keys(prev);
-        take(&mut self.bucket, &prev.bucket);
-        take(&mut self.endpoint, &prev.endpoint);
         if self.sign.is_none() {
             self.sign = prev.sign;
             self.place.clone_from(&prev.place);
         }
-        self.host = if self.bucket.is_none() && self.endpoint.is_none() {
-            None
+        let own_address =
+            self.bucket.is_some() || self.endpoint.is_some() || self.addressing.is_some();
+        take(&mut self.bucket, &prev.bucket);
+        take(&mut self.endpoint, &prev.endpoint);
+        take(&mut self.addressing, &prev.addressing);
+        self.address = if own_address || prev.address.host.is_none() {
+            let addressing = self.addressing.unwrap_or_default();
+            Address::new(self.bucket.as_deref(), self.endpoint.as_deref(), addressing).into()
         } else {
-            host::host(self.bucket.as_deref(), self.endpoint.as_deref()).map(Rc::from)
+            prev.address.clone()
         };
 
         // a level's keys are looked at once, and shared by the levels that inherit them

@@ -82,6 +82,19 @@ impl<'a> Target<'a> {
         target
     }
 
+    /// The same target with the bytes of `lead`, which begins with a slash, in front of its path.
+    pub fn led_by(mut self, lead: &'a [u8]) -> Self {
+        let slash = match self.path.first() {
+            Some(Piece::Encoded(bytes) | Piece::Literal(bytes)) => bytes.starts_with(b"/"),
+            None => false,
+        };
+        if !slash {
+            self.path.insert(0, Piece::Literal(b"/"));
+        }
+        self.path.insert(0, Piece::Literal(lead));
+        self
+    }
+
     fn push(&mut self, piece: Piece<'a>) {
         if !matches!(piece, Piece::Encoded(b"")) {
             self.path.push(piece);

@@ -193,11 +193,16 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let credential = credential.ok_or(Refusal::Credential)?;
     let rules = Rules { credential: &credential, date, host: conf.host(), drop_body };
     let target = |wire| {
-        if !pasted {
-            return Target::encoded(wire);
+        let target = if pasted {
+            let unparsed = request.has_valid_unparsed_uri().then(|| request.unparsed_uri());
+            Target::pasted(wire, Origin { uri: request.uri(), args: request.args(), unparsed })
+        } else {
+            Target::encoded(wire)
+        };
+        match conf.lead() {
+            Some(lead) => target.led_by(lead),
+            None => target,
         }
-        let unparsed = request.has_valid_unparsed_uri().then(|| request.unparsed_uri());
-        Target::pasted(wire, Origin { uri: request.uri(), args: request.args(), unparsed })
     };
     let foreign = Foreign::new(request, original);
     let is_foreign = |name: &[u8], value: &[u8]| foreign.is_foreign(name, value);

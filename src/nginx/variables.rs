@@ -163,10 +163,15 @@ fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
     let wire: &[u8] = if head { b"HEAD / HTTP/1.1\r\n\r\n" } else { b"GET / HTTP/1.1\r\n\r\n" };
     let slash = if head { 5..6 } else { 4..5 };
     let target = |_| {
-        if request.has_valid_unparsed_uri() {
+        let target = if request.has_valid_unparsed_uri() {
             Target::encoded(request.unparsed_uri())
         } else {
             Target::decoded(request.uri(), request.args())
+        };
+        // where the request is signed afterwards, the bucket is put there then
+        match conf.lead().filter(|_| !conf.signs()) {
+            Some(lead) => target.led_by(lead),
+            None => target,
         }
     };
     let plan = Plan::new(wire, slash, target, |_, _| false, &rules).ok()?;

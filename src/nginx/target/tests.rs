@@ -106,3 +106,19 @@ fn a_redirected_request_is_not_judged_by_what_the_client_sent() {
         assert_eq!(put(Target::pasted(wire.as_bytes(), origin)), sent, "{uri} as {wire}");
     }
 }
+
+#[test]
+fn a_bucket_may_lead_the_path() {
+    for (wire, sent) in [
+        ("/a%20b?x", "/bucket/a%20b?x="),
+        ("/", "/bucket/"),
+        ("/?list-type=2", "/bucket/?list-type=2"),
+        ("", "/bucket/"),
+        ("?x", "/bucket/?x="),
+        ("//a", "/bucket//a"),
+        ("a", "/bucket/a"),
+    ] {
+        let target = Target::encoded(wire.as_bytes()).led_by(b"/bucket");
+        assert_eq!(put(target), sent, "{wire}");
+    }
+}
