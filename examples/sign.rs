@@ -198,7 +198,7 @@ fn print(request: &Request) -> Result<(), String> {
 
     let mut headers = Headers::new();
     let own =
-        [(&b"X-Amz-Content-Sha256"[..], &payload.as_bytes()[..]), (b"X-Amz-Date", date.as_bytes())];
+        [(&b"X-Amz-Content-Sha256"[..], payload.as_bytes()), (b"X-Amz-Date", date.as_bytes())];
     let given = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     for (name, value) in own.into_iter().chain(given) {
         headers.insert(name, value).map_err(|error| error.to_string())?;

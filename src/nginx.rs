@@ -1,6 +1,7 @@
 //! The nginx module: statics and registration, no logic.
 
 mod admission;
+mod body;
 mod clock;
 mod conf;
 mod context;
@@ -12,6 +13,7 @@ mod handlers;
 mod head;
 mod host;
 mod location;
+mod methods;
 mod secret_file;
 mod target;
 mod upstream;

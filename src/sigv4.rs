@@ -18,7 +18,7 @@ pub mod uri;
 pub use canonical::{CanonicalRequest, Header, Headers, OutOfMemory, StringToSign};
 pub use date::{AmzDate, Day};
 pub use key::{KeyError, Signature, SigningKey};
-pub use payload::PayloadHash;
+pub use payload::{PayloadHash, PayloadHasher};
 pub use scope::{Scope, ScopeError};
 pub use sink::{Hex, Out, Sink, hex};
 

@@ -300,7 +300,7 @@ fn what_cannot_be_signed_is_not_sent() {
         ("/inner/x", OTHER),
         ("/pixel/x", OTHER),
         ("/length/x", "has a body that cannot be signed"),
-        ("/method/x", "the method of the upstream request is neither GET nor HEAD"),
+        ("/method/x", "the method of the upstream request is not in \"aws_sign_methods\""),
         ("/chunked/x", "has a body that cannot be signed"),
     ] {
         let mark = site.nginx.error_log().len();

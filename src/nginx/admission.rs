@@ -1,11 +1,13 @@
 //! Which requests of clients may be signed: by their methods and bodies.
 
 use ngx::ffi::{
-    NGX_HTTP_BAD_REQUEST, NGX_HTTP_NOT_ALLOWED, NGX_LOG_INFO, NGX_OK,
-    ngx_http_discard_request_body, ngx_int_t, ngx_list_push, ngx_table_elt_t,
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_LENGTH_REQUIRED, NGX_HTTP_NOT_ALLOWED, NGX_LOG_INFO, NGX_OK,
+    ngx_http_discard_request_body, ngx_int_t, ngx_list_push, ngx_str_t, ngx_table_elt_t,
 };
 
 use super::ffi::Request;
+use super::location::LocConf;
+use super::methods::{Methods, is_reading};
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 
@@ -20,20 +22,34 @@ pub enum Admission {
 }
 
 /// Judges a request as its content handler begins.
-pub fn admit(request: Request) -> Admission {
-    let method = request.method_name();
-    if !matches!(method, b"GET" | b"HEAD") {
+pub fn admit(request: Request, conf: &LocConf) -> Admission {
+    let (method, methods) = (request.method_name(), conf.methods());
+    if !methods.contains(method) {
         ngx::ngx_log_error!(
             NGX_LOG_INFO,
             request.log(),
-            "aws_sign: client sent method {}, only GET and HEAD are signed",
-            String::from_utf8_lossy(method)
+            "aws_sign: client sent method {}, only {} are signed",
+            String::from_utf8_lossy(method),
+            methods.allow().replace(", ", " and ")
         );
-        allow(request);
+        allow(request, methods);
         return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
     }
+    if request.is_main()
+        && conf.streams()
+        && !conf.signs_payload()
+        && request.is_chunked()
+        && !request.has_asked_for_body()
+    {
+        ngx::ngx_log_error!(
+            NGX_LOG_INFO,
+            request.log(),
+            "aws_sign: client sent a body without its length, S3 does not take it as it comes"
+        );
+        return Admission::Refused(NGX_HTTP_LENGTH_REQUIRED as ngx_int_t);
+    }
     // a subrequest has its parent's headers
-    if !request.is_main() || !request.may_have_body() {
+    if !request.is_main() || !request.may_have_body() || !is_reading(method) {
         return Admission::Granted;
     }
     let unread = !request.has_asked_for_body();
@@ -61,19 +77,22 @@ pub fn admit(request: Request) -> Admission {
 /// is that of the client's request and has no part in this one.
 pub fn is_made_get(request: Request) -> bool {
     let line = request.request_line();
-    !request.is_main() || !(line.starts_with(b"GET ") || line.starts_with(b"HEAD "))
+    let asked = line.starts_with(b"GET ") || line.starts_with(b"HEAD ");
+    is_reading(request.method_name()) && (!request.is_main() || !asked)
 }
 
 /// Adds `Allow` to the answer.
-fn allow(request: Request) {
+fn allow(request: Request, methods: &Methods) {
     let headers = request.headers_out();
-    // SAFETY: the list of a live request; the entry is fresh, and the strings are static
+    // SAFETY: the list of a live request; the entry is fresh, and the strings live as long
+    // as the configuration
     unsafe {
         if let Some(header) = ngx_list_push(headers).cast::<ngx_table_elt_t>().as_mut() {
             *header = std::mem::zeroed();
             header.hash = 1;
             header.key = ngx::ngx_string!("Allow");
-            header.value = ngx::ngx_string!("GET, HEAD");
+            let value = methods.allow();
+            header.value = ngx_str_t { len: value.len(), data: value.as_ptr().cast_mut() };
         }
     }
 }

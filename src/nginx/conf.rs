@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ffi::{
-    NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_WARN, ngx_command_t,
-    ngx_conf_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
+    NGX_LOG_WARN, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_string;
 
@@ -17,6 +17,7 @@ use super::credential::{SecretKey, Token};
 use super::ffi::{self, Conf};
 use super::host::Addressing;
 use super::location::{LocConf, RingKey};
+use super::methods::Methods;
 use super::{clock, host, secret_file};
 use crate::sigv4::{Scope, SigningKey, is_credential_byte};
 
@@ -32,7 +33,9 @@ mod directive {
     pub const S3_BUCKET: usize = 7;
     pub const ENDPOINT: usize = 8;
     pub const S3_ADDRESSING: usize = 9;
-    pub const SIGN: usize = 10;
+    pub const SIGN_METHODS: usize = 10;
+    pub const PAYLOAD: usize = 11;
+    pub const SIGN: usize = 12;
 }
 
 const ANYWHERE: ngx_uint_t =
@@ -49,7 +52,7 @@ const fn command(name: ngx_str_t, offset: usize, kind: u32) -> ngx_command_t {
     }
 }
 
-pub(super) static mut COMMANDS: [ngx_command_t; 12] = [
+pub(super) static mut COMMANDS: [ngx_command_t; 14] = [
     command(ngx_string!("aws_access_key"), directive::ACCESS_KEY, NGX_CONF_TAKE1),
     command(ngx_string!("aws_key_scope"), directive::KEY_SCOPE, NGX_CONF_TAKE1),
     command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE12),
@@ -60,6 +63,8 @@ pub(super) static mut COMMANDS: [ngx_command_t; 12] = [
     command(ngx_string!("aws_s3_bucket"), directive::S3_BUCKET, NGX_CONF_TAKE1),
     command(ngx_string!("aws_endpoint"), directive::ENDPOINT, NGX_CONF_TAKE1),
     command(ngx_string!("aws_s3_addressing"), directive::S3_ADDRESSING, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_sign_methods"), directive::SIGN_METHODS, NGX_CONF_1MORE),
+    command(ngx_string!("aws_payload"), directive::PAYLOAD, NGX_CONF_TAKE1),
     command(
         ngx_string!("aws_sign"),
         directive::SIGN,
@@ -141,6 +146,8 @@ impl LocConf {
             directive::S3_BUCKET => self.bucket.is_some(),
             directive::ENDPOINT => self.endpoint.is_some(),
             directive::S3_ADDRESSING => self.addressing.is_some(),
+            directive::SIGN_METHODS => self.methods.is_some(),
+            directive::PAYLOAD => self.signs_payload.is_some(),
             _ => self.sign.is_some(),
         }
     }
@@ -201,6 +208,21 @@ impl LocConf {
                     b"virtual" => Addressing::Virtual,
                     b"path" => Addressing::Path,
                     _ => return Err("it must be \"virtual\" or \"path\"".into()),
+                });
+            }
+            directive::SIGN_METHODS => {
+                let names = (1..).map_while(|index| cf.word(index));
+                let methods = Methods::new(names).map_err(|other| {
+                    let other = String::from_utf8_lossy(other);
+                    format!("expected GET, HEAD, PUT, POST, DELETE or OPTIONS, not \"{other}\"")
+                })?;
+                self.methods = Some(methods.into());
+            }
+            directive::PAYLOAD => {
+                self.signs_payload = Some(match value {
+                    b"signed" => true,
+                    b"unsigned" => false,
+                    _ => return Err("it must be \"signed\" or \"unsigned\"".into()),
                 });
             }
             _ => {

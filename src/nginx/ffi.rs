@@ -115,7 +115,12 @@ impl Request {
 
     /// Whether the client announced a body, of a length that may not be known.
     pub fn may_have_body(self) -> bool {
-        self.has_body() || self.raw().headers_in.chunked() != 0
+        self.has_body() || self.is_chunked()
+    }
+
+    /// Whether the client did not say how long its body is.
+    pub fn is_chunked(self) -> bool {
+        self.raw().headers_in.chunked() != 0
     }
 
     /// Whether the body has been asked for, by this module or another.
@@ -189,21 +194,17 @@ pub fn buf_bytes<'a>(buf: &ngx_buf_t) -> &'a [u8] {
     unsafe { slice::from_raw_parts(buf.pos, len) }
 }
 
-/// Whether any buffer of a chain has something in it.
-pub fn has_bytes(mut chain: *const ngx_chain_t) -> bool {
-    while !chain.is_null() {
+/// The buffers of a chain.
+pub fn buffers<'a>(mut chain: *const ngx_chain_t) -> impl Iterator<Item = &'a ngx_buf_t> {
+    std::iter::from_fn(move || {
         // SAFETY: the links of a chain are linked by `next`, end with a null pointer, and each has
         // a buffer
-        let buf = unsafe {
-            let link = &*chain;
+        unsafe {
+            let link = chain.as_ref()?;
             chain = link.next;
-            &*link.buf
-        };
-        if buf.pos != buf.last || buf.file_pos != buf.file_last {
-            return true;
+            Some(&*link.buf)
         }
-    }
-    false
+    })
 }
 
 /// Zeroed memory that lives as long as `pool`; `None` when there is none left.

@@ -107,13 +107,24 @@ fn learn(cf: Conf, name: &CStr, directive: &str) -> Option<usize> {
 
 /// Whether the block that is being merged has `memcached_pass`, or is inside of one that has.
 fn passes_to_memcached(cf: Conf) -> bool {
-    let Some(module) = module(cf, c"ngx_http_memcached_module") else { return false };
-    // SAFETY: the context is that of the block that is being merged; the module's configuration
-    // begins with that of its upstream
+    let conf = upstream_conf(cf, c"ngx_http_memcached_module");
+    conf.is_some_and(|conf| !conf.upstream.is_null())
+}
+
+/// Whether `proxy_pass` in the block that is being merged sends bodies on while they arrive.
+pub fn streams(cf: Conf) -> bool {
+    let conf = upstream_conf(cf, c"ngx_http_proxy_module");
+    conf.is_some_and(|conf| conf.request_buffering == 0 && conf.pass_request_body != 0)
+}
+
+/// What a module's configuration of the block that is being merged says of its upstream.
+fn upstream_conf<'a>(cf: Conf, name: &CStr) -> Option<&'a ngx_http_upstream_conf_t> {
+    let module = module(cf, name)?;
+    // SAFETY: the context is that of the block that is being merged; the configuration of a module
+    // that passes requests on begins with that of its upstream
     unsafe {
         let ctx = (*cf.as_ptr()).ctx.cast::<ngx_http_conf_ctx_t>();
         let conf = *(*ctx).loc_conf.add(module.ctx_index);
-        let conf = conf.cast::<ngx_http_upstream_conf_t>().as_ref();
-        conf.is_some_and(|conf| !conf.upstream.is_null())
+        conf.cast::<ngx_http_upstream_conf_t>().as_ref()
     }
 }

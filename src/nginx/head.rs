@@ -10,6 +10,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::credential::Credential;
+use super::methods::Methods;
 use super::target::Target;
 use crate::sigv4::{
     ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Sink,
@@ -26,10 +27,11 @@ pub enum Refusal {
     MalformedHeader,
     /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
     Host,
-    /// The body is sent in chunks, otherwise than in the buffer of the head, or has another length
-    /// than the head says.
+    /// The body is sent in chunks, or has another length than the head says.
     Body,
-    /// The method is neither GET nor HEAD.
+    /// The body would have to be signed before it is there.
+    Unbuffered,
+    /// The method is none of those that may be signed.
     Method,
     /// No credential is configured, or the clock is off the calendar.
     Credential,
@@ -53,7 +55,11 @@ impl fmt::Display for Refusal {
             Refusal::MalformedHeader => "the upstream request has a malformed header line",
             Refusal::Host => "the upstream request has no single \"Host\" header",
             Refusal::Body => "the upstream request has a body that cannot be signed",
-            Refusal::Method => "the method of the upstream request is neither GET nor HEAD",
+            Refusal::Unbuffered => {
+                "a body cannot be signed with \"proxy_request_buffering off\", unless with \
+                 \"aws_payload unsigned\""
+            }
+            Refusal::Method => "the method of the upstream request is not in \"aws_sign_methods\"",
             Refusal::Credential => "there is no credential to sign with",
             Refusal::Memory => "no memory",
         })
@@ -143,6 +149,29 @@ pub struct Rules<'a> {
     pub host: Option<&'a [u8]>,
     /// Whether a client's body that nginx announces is left out of the request.
     pub drop_body: bool,
+    /// The methods that may be signed.
+    pub methods: &'a Methods,
+    /// What follows the head in buffers of its own.
+    pub body: Body,
+}
+
+/// A body that nginx sends behind the head.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// All of it is known.
+    Seen {
+        /// Its length in bytes.
+        len: u64,
+        /// Its hash.
+        hash: PayloadHash,
+    },
+    /// Whatever comes, the hash is not signed.
+    Unsigned,
+}
+
+impl Body {
+    /// No body.
+    pub const NONE: Body = Body::Seen { len: 0, hash: PayloadHash::EMPTY };
 }
 
 impl<'a> Plan<'a> {
@@ -165,7 +194,7 @@ impl<'a> Plan<'a> {
         if !matches!(version, b" HTTP/1.0\r\n" | b" HTTP/1.1\r\n") {
             return Err(Refusal::NotHttp1);
         }
-        if !matches!(method, b"GET" | b"HEAD") {
+        if !rules.methods.contains(method) {
             return Err(Refusal::Method);
         }
         let mut plan = Plan {
@@ -185,7 +214,6 @@ impl<'a> Plan<'a> {
         if let Some(token) = plan.credential.token() {
             plan.headers.insert(b"x-amz-security-token", token)?;
         }
-        plan.payload = PayloadHash::of(plan.body);
         Ok(plan)
     }
 
@@ -243,10 +271,22 @@ impl<'a> Plan<'a> {
         if rules.host.is_none() && (hosts != 1 || self.host.is_empty()) {
             return Err(Refusal::Host);
         }
-        match framing.of(self.body, rules.drop_body) {
-            Some(line) => self.pass(line),
-            None => Err(Refusal::Body),
-        }
+        let line = match rules.body {
+            Body::Unsigned if framing.announces() && self.body.is_empty() => {
+                self.payload = PayloadHash::Unsigned;
+                framing.unseen()
+            }
+            Body::Seen { len, hash } if len > 0 && self.body.is_empty() => {
+                self.payload = hash;
+                framing.of(len, rules.drop_body)
+            }
+            Body::Seen { len, .. } if len > 0 => None,
+            _ => {
+                self.payload = PayloadHash::of(self.body);
+                framing.of(self.body.len() as u64, rules.drop_body)
+            }
+        };
+        self.pass(line.ok_or(Refusal::Body)?)
     }
 
     fn pass(&mut self, lines: &'a [u8]) -> Result<(), Refusal> {

@@ -17,6 +17,7 @@ use super::credential::{Keys, SecretKey, Token};
 use super::ffi::{self, Conf, Place, Request};
 use super::handlers::{self, Source};
 use super::host::{Address, Addressing};
+use super::methods::Methods;
 use super::upstream;
 use crate::sigv4::Scope;
 pub use keys::RingKey;
@@ -34,6 +35,8 @@ pub struct LocConf {
     pub(super) bucket: Option<Rc<str>>,
     pub(super) endpoint: Option<Rc<str>>,
     pub(super) addressing: Option<Addressing>,
+    pub(super) methods: Option<Rc<Methods>>,
+    pub(super) signs_payload: Option<bool>,
     pub(super) sign: Option<bool>,
     /// Where the `aws_sign` that is in effect stands.
     pub(super) place: Option<Rc<Place>>,
@@ -41,6 +44,8 @@ pub struct LocConf {
     pub(super) set_in_location: bool,
     /// The content handler of the location's "proxy_pass", which ours calls.
     handler: ngx_http_handler_pt,
+    /// Whether bodies go upstream while they arrive.
+    streams: bool,
     /// Whether the location's content comes from elsewhere, so that requests are refused.
     refuses: bool,
     /// Where the location's name is stored, which tells one location from another.
@@ -61,6 +66,21 @@ impl LocConf {
     /// Whether upstream requests are signed.
     pub fn signs(&self) -> bool {
         self.sign == Some(true)
+    }
+
+    /// The methods that may be signed.
+    pub fn methods(&self) -> &Methods {
+        self.methods.as_deref().unwrap_or(&Methods::READING)
+    }
+
+    /// Whether bodies go upstream while they arrive.
+    pub fn streams(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether bodies are signed.
+    pub fn signs_payload(&self) -> bool {
+        self.signs_payload != Some(false)
     }
 
     /// The content handler that ours stands in for.
@@ -133,6 +153,8 @@ impl LocConf {
         }
         let own_keys = self.has_own_keys();
         self.inherit_keys(prev);
+        take(&mut self.methods, &prev.methods);
+        take(&mut self.signs_payload, &prev.signs_payload);
         if self.sign.is_none() {
             self.sign = prev.sign;
             self.place.clone_from(&prev.place);
@@ -164,6 +186,7 @@ impl LocConf {
         self.name = NonNull::new(core.name.data);
         let within = self.name.is_some() && self.name == prev.name;
         let source = handlers::source(cf, core.handler);
+        self.streams = handlers::streams(cf);
         self.handler = match core.handler {
             None if within => prev.handler,
             own => own.filter(|_| source == Source::Proxy),

@@ -15,10 +15,10 @@ use super::admission::{Admission, admit, is_made_get};
 use super::context::{Context, Handler, Written};
 use super::ffi::{self, Request};
 use super::foreign::Foreign;
-use super::head::{Plan, Refusal, Rules};
+use super::head::{Body, Plan, Refusal, Rules};
 use super::location::LocConf;
 use super::target::{Origin, Target};
-use super::{clock, debug};
+use super::{body, clock, debug};
 
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
@@ -56,7 +56,7 @@ fn content(request: Request) -> ngx_int_t {
         // SAFETY: the handler that nginx would have called, with its argument
         return unsafe { recorded(request.as_ptr()) };
     }
-    match admit(request) {
+    match admit(request, conf) {
         Admission::Granted if !has_key(request, conf) => UNAVAILABLE,
         Admission::Granted => start(request, recorded),
         Admission::AfterBody => {
@@ -178,20 +178,35 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     // SAFETY: as above; a link of a chain has a buffer
     let (buf, wire, range, pasted) = unsafe {
         let chain = (*u).request_bufs.as_ref().ok_or(Refusal::NotHttp1)?;
-        if ffi::has_bytes(chain.next) {
-            return Err(Refusal::Body);
-        }
         let wire = ffi::buf_bytes(&*chain.buf);
         let range = target_of((*u).uri, wire).ok_or(Refusal::NotHttp1)?;
         // with variables in "proxy_pass" the host is resolved when the request comes
         (chain.buf, wire, range, !(*u).resolved.is_null())
     };
+    // SAFETY: as above
+    let (following, buffered) =
+        unsafe { ((*(*u).request_bufs).next, (*(*u).conf).request_buffering != 0) };
 
     let conf = LocConf::of(request).ok_or(Refusal::Memory)?;
     let date = clock::now().ok_or(Refusal::Credential)?;
     let credential = conf.keys().and_then(|keys| keys.on(date.day()));
     let credential = credential.ok_or(Refusal::Credential)?;
-    let rules = Rules { credential: &credential, date, host: conf.host(), drop_body };
+    let body = if !conf.signs_payload() {
+        Body::Unsigned
+    } else if !buffered && request.is_main() && request.may_have_body() && !drop_body {
+        // what nginx has of it now may not be all
+        return Err(Refusal::Unbuffered);
+    } else {
+        body::hash(following).ok_or(Refusal::Body)?
+    };
+    let rules = Rules {
+        credential: &credential,
+        date,
+        host: conf.host(),
+        drop_body,
+        methods: conf.methods(),
+        body,
+    };
     let target = |wire| {
         let target = if pasted {
             let unparsed = request.has_valid_unparsed_uri().then(|| request.unparsed_uri());

@@ -8,8 +8,9 @@ use ngx::ngx_string;
 
 use super::context::{Context, Written};
 use super::ffi::{self, Conf, Request};
-use super::head::{Plan, Rules, Signed};
+use super::head::{Body, Plan, Rules, Signed};
 use super::location::LocConf;
+use super::methods::Methods;
 use super::target::Target;
 use super::{clock, debug};
 
@@ -159,7 +160,14 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
 fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
     let date = clock::now()?;
     let credential = conf.keys()?.on(date.day())?;
-    let rules = Rules { credential: &credential, date, host: Some(conf.host()?), drop_body: true };
+    let rules = Rules {
+        credential: &credential,
+        date,
+        host: Some(conf.host()?),
+        drop_body: true,
+        methods: &Methods::READING,
+        body: Body::NONE,
+    };
     let wire: &[u8] = if head { b"HEAD / HTTP/1.1\r\n\r\n" } else { b"GET / HTTP/1.1\r\n\r\n" };
     let slash = if head { 5..6 } else { 4..5 };
     let target = |_| {

@@ -26,6 +26,8 @@ pub struct Credentials {
     pub scope_date: Option<String>,
     /// Whether `X-Amz-Date` must be about now.
     pub check_clock: bool,
+    /// Whether a body may go unsigned.
+    pub unsigned_payload: bool,
 }
 
 impl Default for Credentials {
@@ -37,6 +39,7 @@ impl Default for Credentials {
             service: SERVICE.to_owned(),
             scope_date: None,
             check_clock: true,
+            unsigned_payload: false,
         }
     }
 }

@@ -50,16 +50,27 @@ impl<'a> Framing<'a> {
         Ok(())
     }
 
-    /// The line to send with `body`; none if the two do not agree, lest the server takes what
-    /// follows the head for a request of its own.
-    pub fn of(&self, body: &[u8], drop_body: bool) -> Option<&'a [u8]> {
-        let length = self.length.map(|text| str::from_utf8(text).ok()?.parse::<usize>().ok());
+    /// Whether the head says that there is a body.
+    pub fn announces(&self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length != b"0")
+    }
+
+    /// The line to send with a body of `len` bytes; none if the two do not agree, lest the server
+    /// takes what follows the head for a request of its own.
+    pub fn of(&self, len: u64, drop_body: bool) -> Option<&'a [u8]> {
+        let length = self.length.map(|text| str::from_utf8(text).ok()?.parse::<u64>().ok());
         match length {
             _ if self.chunked && !drop_body => None,
-            Some(_) if drop_body && body.is_empty() => Some(&[]),
-            Some(length) if length == Some(body.len()) => Some(self.line),
-            None if body.is_empty() => Some(&[]),
+            Some(_) if drop_body && len == 0 => Some(&[]),
+            Some(length) if length == Some(len) => Some(self.line),
+            None if len == 0 => Some(&[]),
             _ => None,
         }
+    }
+
+    /// The line to send with a body that nobody has seen whole.
+    pub fn unseen(&self) -> Option<&'a [u8]> {
+        let length = str::from_utf8(self.length?).ok()?.parse::<u64>();
+        (length.is_ok() && !self.chunked).then_some(self.line)
     }
 }

@@ -13,9 +13,16 @@ struct Case {
     host: Option<&'static [u8]>,
     client: &'static [(&'static str, &'static str)],
     drop_body: bool,
+    body: Body,
 }
 
-const CASE: Case = Case { service: "s3", host: Some(b"b.s3.test"), client: &[], drop_body: false };
+const CASE: Case = Case {
+    service: "s3",
+    host: Some(b"b.s3.test"),
+    client: &[],
+    drop_body: false,
+    body: Body::NONE,
+};
 
 impl Case {
     /// The signed request and the canonical one.
@@ -26,6 +33,8 @@ impl Case {
             date: AmzDate::from_unix(DATE).unwrap(),
             host: self.host,
             drop_body: self.drop_body,
+            methods: &Methods::READING,
+            body: self.body,
         };
         let start = wire.find(' ').map_or(0, |space| space + 1);
         let end = wire.find(" HTTP/").unwrap_or(wire.len()).max(start);
@@ -43,7 +52,7 @@ impl Case {
         assert!(text[signed.authorization.clone()].starts_with("AWS4-HMAC-SHA256 Credential="));
         assert!(text[signed.authorization].contains(&text[signed.signed_headers]));
         assert_eq!(&text[signed.date], "20150830T123600Z");
-        assert_eq!(text[signed.content_sha256].len(), 64);
+        assert!([64, "UNSIGNED-PAYLOAD".len()].contains(&signed.content_sha256.len()));
         Ok((text, String::from_utf8(canonical).unwrap()))
     }
 
@@ -213,4 +222,31 @@ fn many_headers_and_parameters_fit_the_capacity() {
         assert!(!text.contains("Authorization: 8"));
         assert!(text.contains("X-Amz-Meta-89: 89\r\n"));
     }
+}
+
+#[test]
+fn a_body_behind_the_head_is_signed_by_its_hash_and_length() {
+    let body = Body::Seen { len: 3, hash: PayloadHash::of(b"abc") };
+    let behind = Case { body, ..CASE };
+    let wire = "GET / HTTP/1.1\r\nContent-Length: 3\r\nAccept: x\r\n\r\n";
+    let (text, canonical) = behind.sign(wire).unwrap();
+    assert!(text.contains("\r\nContent-Length: 3\r\n") && text.ends_with("\r\n\r\n"));
+    assert!(
+        canonical.ends_with("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    );
+    for other in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+    ] {
+        assert_eq!(behind.sign(other).unwrap_err(), Refusal::Body, "{other:?}");
+    }
+    let unsigned = Case { body: Body::Unsigned, ..CASE };
+    let (_, canonical) = unsigned.sign(wire).unwrap();
+    assert!(canonical.ends_with("\nUNSIGNED-PAYLOAD"));
+    let (_, canonical) = unsigned.sign("GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(!canonical.contains("UNSIGNED"), "nothing is hashed as soon as anything");
+    let chunked = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(unsigned.sign(chunked).unwrap_err(), Refusal::Body);
 }
