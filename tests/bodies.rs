@@ -34,6 +34,8 @@ struct Site {
     s3: Verifier,
     app: Verifier,
     nginx: Nginx,
+    /// Before 1.25.1, nginx speaks no other version where it speaks HTTP/2.
+    http2: std::net::SocketAddr,
 }
 
 impl Site {
@@ -43,19 +45,20 @@ impl Site {
         let app = Verifier::with_responder(Credentials::default(), |received| {
             Answer::new(if received.target.starts_with(b"/from-app") { 404 } else { 200 }, "app")
         });
+        let http2 = std::net::SocketAddr::from(([127, 0, 0, 1], support::free_port()));
         let nginx = Nginx::builder()
             .log_level("info")
             .http(&format!(
                 "{keys} aws_s3_bucket bucket; aws_sign_methods GET HEAD PUT POST DELETE; {directives}
                 upstream s3 {{ server {s3}; keepalive 2; }}
                 upstream app {{ server {app}; }}
-                server {{ listen 127.0.0.1:{{port}} http2; aws_sign; {locations} }}",
+                server {{ listen 127.0.0.1:{{port}}; listen {http2} http2; aws_sign; {locations} }}",
                 keys = support::directives(),
                 s3 = s3.addr(),
                 app = app.addr(),
             ))
             .start();
-        Site { s3, app, nginx }
+        Site { s3, app, nginx, http2 }
     }
 
     fn check(&self, method: &str, target: &str, body: &[u8], hash: &str) {
@@ -114,7 +117,7 @@ fn bodies_are_signed_however_they_come() {
             assert_eq!(slow.receive().status, 200);
             site.check("PUT", &target, &body, &hash);
 
-            let mut http2 = support::http2::Connection::open(addr);
+            let mut http2 = support::http2::Connection::open(site.http2);
             let pieces: Vec<&[u8]> = body.chunks(body.len() / 3 + 1).collect();
             assert_eq!(http2.send("PUT", &target, &pieces).status, 200);
             site.check("PUT", &target, &body, &hash);
@@ -203,7 +206,7 @@ fn unsigned_bodies_stream() {
     let response =
         support::request(addr, message("PUT", "/streamed/x", &framing, &chunked(b"abc")));
     assert_eq!(response.status, 411);
-    let mut http2 = support::http2::Connection::open(addr);
+    let mut http2 = support::http2::Connection::open(site.http2);
     assert_eq!(http2.send("PUT", "/streamed/x", &[b"abc"]).status, 411);
     assert!(site.s3.take().is_empty());
     assert_eq!(http2.send("GET", "/streamed/x", &[]).status, 200);
