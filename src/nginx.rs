@@ -25,7 +25,7 @@ use ngx::ffi::{NGX_HTTP_MODULE, ngx_http_module_t, ngx_module_t, ngx_uint_t};
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(variables::add),
-    postconfiguration: None,
+    postconfiguration: Some(body::add_filter),
     create_main_conf: None,
     init_main_conf: None,
     create_srv_conf: None,

@@ -289,3 +289,27 @@ fn objects_go_to_a_server_and_come_back() {
         }
     }
 }
+
+/// How many bytes a process has read from files, as the system counts them.
+fn bytes_read(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_body_in_a_file_is_read_once() {
+    let site = Site::start(
+        "client_body_in_file_only clean;",
+        "client_max_body_size 10m; location / { proxy_pass http://s3; }",
+    );
+    let worker = *site.nginx.worker_pids().first().unwrap();
+    let body = vec![b'x'; 4_000_000];
+    let before = bytes_read(worker);
+    for n in 1..=3 {
+        let put = message("PUT", "/x", &[], &body);
+        assert_eq!(support::request(site.nginx.addr(), put).status, 200);
+        site.check("PUT", "/x", &body, &support::sha256_hex(&body));
+        let read = bytes_read(worker) - before;
+        assert!(read < n * body.len() as u64 + 1_000_000, "{read} bytes after {n} requests");
+    }
+}

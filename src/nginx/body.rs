@@ -1,21 +1,83 @@
-//! The body that follows the head of an upstream request: in memory, or in a temporary file.
+//! The body that follows the head of an upstream request: hashed while it arrives, so that one that
+//! went to a temporary file is not read again, or else as it is about to be sent.
 
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use ngx::ffi::{ngx_buf_t, ngx_chain_t};
+use ngx::ffi::{
+    NGX_ERROR, NGX_OK, ngx_buf_t, ngx_chain_t, ngx_conf_t, ngx_http_request_body_filter_pt,
+    ngx_http_request_t, ngx_http_top_request_body_filter, ngx_int_t,
+};
 
-use super::ffi;
+use super::ffi::{self, Request};
 use super::head::Body;
+use super::location::LocConf;
+use super::methods::is_reading;
 use crate::sigv4::PayloadHasher;
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 * 1024;
 
+/// The filter that comes after ours.
+static mut NEXT: ngx_http_request_body_filter_pt = None;
+
+/// Puts our filter in front of those that see the bodies of requests.
+pub(super) unsafe extern "C" fn add_filter(_: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx has one thread while it reads a configuration, and begins the chain anew for
+    // each (ngx_http_core_module)
+    unsafe {
+        NEXT = ngx_http_top_request_body_filter;
+        ngx_http_top_request_body_filter = Some(filter);
+    }
+    NGX_OK as ngx_int_t
+}
+
+/// Sees each part of a body as it arrives.
+unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request
+    if let Some(request) = unsafe { Request::new(r) } {
+        ffi::guard(request.log(), (), || arrived(request, chain));
+    }
+    // SAFETY: `add_filter` has set it, and the next filter gets what we got
+    unsafe { NEXT.map_or(NGX_ERROR as ngx_int_t, |next| next(r, chain)) }
+}
+
+fn arrived(request: Request, chain: *const ngx_chain_t) {
+    let Some(conf) = LocConf::of(request) else { return };
+    let method = request.method_name();
+    let signs = conf.signs() && conf.signs_payload() && conf.handler().is_some();
+    if !signs || conf.streams() || is_reading(method) || !conf.methods().contains(method) {
+        return;
+    }
+    // without memory, the body is hashed as it is sent
+    let Some(hasher) = hasher(request, true) else { return };
+    ffi::buffers(chain).for_each(|buf| hasher.update(ffi::buf_bytes(buf)));
+}
+
+/// What was hashed of the main request's body. It outlives redirects, which our context does not.
+fn hasher<'a>(request: Request, make: bool) -> Option<&'a mut PayloadHasher> {
+    let pool = request.main_pool();
+    let mut hasher = ffi::find_value::<PayloadHasher>(pool);
+    if hasher.is_null() && make {
+        hasher = ffi::pool_value(pool, PayloadHasher::default());
+    }
+    // SAFETY: null, or what was made above for this request, which lives in its pool; nothing else
+    // refers to it now
+    unsafe { hasher.as_mut() }
+}
+
 /// Hashes the body in a chain; `None` if it cannot be read.
-pub fn hash(chain: *const ngx_chain_t) -> Option<Body> {
+pub fn hash(request: Request, chain: *const ngx_chain_t) -> Option<Body> {
+    let len: u64 = ffi::buffers(chain).map(length).sum();
+    if len == 0 {
+        return Some(Body::NONE);
+    }
+    // a hash of another length began in another location, or is of another body
+    if let Some(seen) = hasher(request, false).filter(|seen| seen.len() == len) {
+        return Some(Body::Seen { len, hash: seen.clone().finish() });
+    }
     let mut hasher = PayloadHasher::default();
     for buf in ffi::buffers(chain) {
         let bytes = ffi::buf_bytes(buf);
@@ -25,10 +87,15 @@ pub fn hash(chain: *const ngx_chain_t) -> Option<Body> {
             hasher.update(bytes);
         }
     }
-    if hasher.is_empty() {
-        return Some(Body::NONE);
-    }
     Some(Body::Seen { len: hasher.len(), hash: hasher.finish() })
+}
+
+/// How much there is in a buffer, or in the part of a file that it stands for.
+fn length(buf: &ngx_buf_t) -> u64 {
+    match ffi::buf_bytes(buf).len() {
+        0 => u64::try_from(buf.file_last - buf.file_pos).unwrap_or(0),
+        len => len as u64,
+    }
 }
 
 /// Hashes the part of a file that a buffer stands for.

@@ -64,6 +64,12 @@ impl Request {
         self.raw().pool
     }
 
+    /// The pool of the main request, which may be this one.
+    pub fn main_pool(self) -> *mut ngx_pool_t {
+        // SAFETY: a live request has a main request
+        unsafe { (*self.raw().main).pool }
+    }
+
     /// The normalised, decoded URI.
     pub fn uri<'a>(self) -> &'a [u8] {
         bytes(self.raw().uri)
@@ -259,12 +265,30 @@ pub fn pool_plain<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
     }
 }
 
+unsafe extern "C" fn drop_value<T>(data: *mut c_void) {
+    // SAFETY: `data` is the value that `pool_value` wrote, and a pool runs a cleanup once
+    guard(ptr::null_mut(), (), || unsafe { ptr::drop_in_place(data.cast::<T>()) });
+}
+
+/// The value of this type that [`pool_value`] has put into `pool`, known by its cleanup; null if
+/// there is none.
+pub fn find_value<T>(pool: *mut ngx_pool_t) -> *mut T {
+    let handler: unsafe extern "C" fn(*mut c_void) = drop_value::<T>;
+    // SAFETY: `pool` is one that nginx gave us; its cleanups are linked up to a null pointer
+    unsafe {
+        let mut cleanup = (*pool).cleanup;
+        while let Some(entry) = cleanup.as_ref() {
+            if entry.handler.is_some_and(|other| ptr::fn_addr_eq(other, handler)) {
+                return entry.data.cast();
+            }
+            cleanup = entry.next;
+        }
+    }
+    ptr::null_mut()
+}
+
 /// Moves `value` into `pool`, which drops it when it is destroyed; null when there is no memory.
 pub fn pool_value<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
-    unsafe extern "C" fn drop_value<T>(data: *mut c_void) {
-        // SAFETY: `data` is the value that was written below, and a pool runs a cleanup once
-        guard(ptr::null_mut(), (), || unsafe { ptr::drop_in_place(data.cast::<T>()) });
-    }
     const { assert!(align_of::<T>() <= align_of::<usize>()) };
     // SAFETY: `pool` is one that nginx gave us; `data` of a cleanup has the size that was asked
     // for and is aligned for a pointer

@@ -197,7 +197,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
         // what nginx has of it now may not be all
         return Err(Refusal::Unbuffered);
     } else {
-        body::hash(following).ok_or(Refusal::Body)?
+        body::hash(request, following).ok_or(Refusal::Body)?
     };
     let rules = Rules {
         credential: &credential,
