@@ -8,7 +8,7 @@ SCRIPTS := $(wildcard tools/*) nginx-conf/rotation/renew-aws-keys .ci/run
 # the suite of Debian whose nginx the module is checked against: this machine's own
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 
-.PHONY: all demo test check bench deny install clean help
+.PHONY: all demo test matrix check bench deny install clean help
 
 all: ## build the module and, with the vendored sources, the nginx that goes with it
 	@tools/setup build
@@ -24,6 +24,11 @@ test: ## build everything and run every test
 	@tools/setup test
 	tools/build
 	$(CARGO) test --locked
+
+matrix: ## run every test on the vendored nginx and on Debian's of three suites
+	@tools/setup test
+	tools/build
+	tools/matrix
 
 check: ## check formats, lints, documentation, scripts, and the build for Debian's own nginx
 	@tools/setup check
