@@ -1,8 +1,9 @@
 //! What signing costs nginx: the CPU time of a worker per request, with and without `aws_sign`.
 //!
 //! One nginx proxies to another, which answers at once. The locations that are compared take turns,
-//! round by round, so that whatever else the machine does falls on all of them alike. The worker's
-//! CPU time is the operating system's own count, the load comes from `wrk`.
+//! round by round, so that whatever else the machine does falls on all of them alike. The worker has
+//! a core of its own, the upstream and the load share another, lest they take the worker's caches.
+//! The worker's CPU time is the operating system's own count, the load comes from `wrk`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -42,10 +43,14 @@ fn main() {
     }
     let upstream = Nginx::builder()
         .log_level("error")
-        .main("worker_processes 1;")
+        .main("worker_processes 1; worker_cpu_affinity 10;")
         .http("server { listen 127.0.0.1:{port}; keepalive_requests 1000000000; return 200 ok; }")
         .start();
-    let nginx = Nginx::builder().log_level("error").http(&configuration(&upstream)).start();
+    let nginx = Nginx::builder()
+        .log_level("error")
+        .main("worker_processes 1; worker_cpu_affinity 01;")
+        .http(&configuration(&upstream))
+        .start();
     let worker = *nginx.worker_pids().first().expect("a worker");
 
     let mut samples = vec![Vec::new(); LOCATIONS.len()];
@@ -92,8 +97,8 @@ fn configuration(upstream: &Nginx) -> String {
 fn load(worker: u32, url: &str) -> f64 {
     let before = cpu_ns(worker);
     let duration = format!("{SECONDS}s");
-    let arguments = ["-t", "1", "-c", CONNECTIONS, "-d", &duration, url];
-    let output = Command::new("wrk").args(arguments).output().expect("wrk runs");
+    let arguments = ["-c", "1", "wrk", "-t", "1", "-c", CONNECTIONS, "-d", &duration, url];
+    let output = Command::new("taskset").args(arguments).output().expect("taskset runs");
     let used = cpu_ns(worker) - before;
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !text.contains("Non-2xx"), "wrk: {text}");
