@@ -89,3 +89,107 @@ fn what_is_no_style_is_refused() {
         assert!(!good && stderr.contains(&line), "{stderr}");
     }
 }
+
+const BY_REQUEST: &str = "
+    map $arg_b $bucket { default $arg_b; fixed some-bucket; }
+    map $arg_e $endpoint { default $arg_e; '' s3.test:9000; }
+    upstream up { server {s3}; }
+    server {
+        listen 127.0.0.1:{port};
+        aws_sign;
+        location / { aws_s3_bucket $bucket; aws_endpoint $endpoint; proxy_pass http://up; }
+        location /path/ {
+            aws_s3_bucket $bucket; aws_endpoint h:1; aws_s3_addressing path; proxy_pass http://up;
+        }
+        location /endpoint/ { aws_endpoint $arg_e; proxy_pass http://up; }
+        location /inner/ {
+            aws_s3_bucket pre-$arg_b; aws_endpoint s3.$arg_e;
+            location /inner/same/ { proxy_pass http://up; }
+            location /inner/other/ { aws_s3_bucket other; proxy_pass http://up; }
+        }
+        location ~ ^/buckets/(?<name>[^/]+)/(?<key>.*)$ {
+            aws_s3_bucket $name; proxy_pass http://up/$key;
+        }
+        location /signed-uri/ { aws_s3_bucket $bucket; proxy_pass http://up$aws_uri; }
+        location /by-hand/ {
+            aws_sign off; aws_s3_bucket $bucket; aws_endpoint $endpoint; aws_s3_addressing path;
+            proxy_pass http://up$aws_uri;
+            proxy_set_header Host $aws_host;
+            proxy_set_header X-Amz-Date $aws_date;
+            proxy_set_header X-Amz-Content-Sha256 $aws_content_sha256;
+            proxy_set_header Authorization $aws_authorization;
+        }
+    }";
+
+/// An nginx whose buckets depend on the request.
+fn by_request(s3: &Verifier) -> Nginx {
+    let locations = BY_REQUEST.replace("{s3}", &s3.addr().to_string());
+    Nginx::builder()
+        .log_level("info")
+        .http(&format!("{} {locations}", support::directives()))
+        .start()
+}
+
+#[test]
+fn a_request_chooses_its_bucket() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = by_request(&s3);
+    for (target, host, sent) in [
+        ("/x?b=one", "one.s3.test:9000", "/x?b=one"),
+        ("/x?b=fixed", "some-bucket.s3.test:9000", "/x?b=fixed"),
+        ("/x?b=a.b&e=127.0.0.1:9", "a.b.127.0.0.1:9", "/x?b=a.b&e=127.0.0.1%3A9"),
+        ("/path/x?b=one", "h:1", "/one/path/x?b=one"),
+        ("/endpoint/x?e=h", "h", "/endpoint/x?e=h"),
+        ("/inner/same/x?b=1&e=h", "pre-1.s3.h", "/inner/same/x?b=1&e=h"),
+        ("/inner/other/x?b=1&e=h", "other.s3.h", "/inner/other/x?b=1&e=h"),
+        ("/buckets/b1/a%3Fb%25", "b1.s3.amazonaws.com", "/a%3Fb%25"),
+        ("/signed-uri/x?b=one", "one.s3.amazonaws.com", "/signed-uri/x?b=one"),
+        ("/by-hand/x?b=one", "s3.test:9000", "/one/by-hand/x?b=one"),
+    ] {
+        let response = support::get(nginx.addr(), target);
+        assert_eq!(response.status, 200, "{target}: {}", response.text());
+        let received = s3.take();
+        assert_eq!((&received[0].verdict, &received[0].host[..]), (&Ok(()), host), "{target}");
+        assert_eq!(String::from_utf8_lossy(&received[0].target), sent);
+    }
+    assert!(!nginx.stop().contains("[error]"));
+}
+
+#[test]
+fn what_names_no_bucket_is_refused() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = by_request(&s3);
+    for bad in ["", "a/b", "a_b", "a..b", "-a", "a.", "evil%23", "a:1", "x@y", "%0d%0aX:", "a%20b"]
+    {
+        for place in ["/", "/path/", "/signed-uri/"] {
+            let response = support::get(nginx.addr(), format!("{place}x?b={bad}"));
+            assert_eq!(response.status, 400, "{place} {bad}");
+        }
+        let response = support::get(nginx.addr(), format!("/endpoint/x?e=http://{bad}"));
+        assert_eq!(response.status, 400, "{bad}");
+    }
+    for bad in ["a%3Fb", "..%2Fx", "a%0D%0Ab", "a%00"] {
+        assert_eq!(support::get(nginx.addr(), format!("/buckets/{bad}/key")).status, 400, "{bad}");
+    }
+    assert!(s3.take().is_empty());
+    // by hand, nothing is refused, but nothing is signed either
+    assert_eq!(support::get(nginx.addr(), "/by-hand/x?b=a_b").status, 403);
+    assert_eq!(s3.take()[0].header("Authorization"), None);
+    let log = nginx.stop();
+    assert!(log.contains("aws_sign: \"a_b\" of \"aws_s3_bucket\" is no bucket name"), "{log}");
+    assert!(log.contains("aws_sign: \"http://a_b\" of \"aws_endpoint\" is no host"), "{log}");
+    assert!(log.contains("\"a\\r\\nb\" of \"aws_s3_bucket\""), "{log}");
+}
+
+#[test]
+fn a_variable_that_is_none_is_refused() {
+    for (directive, line) in [
+        ("aws_s3_bucket $nothing", "unknown \"nothing\" variable"),
+        ("aws_endpoint a$", "invalid variable name in "),
+        ("aws_s3_bucket ${a", "the closing bracket in \"a\" variable is missing in "),
+    ] {
+        let (good, stderr) = Nginx::builder().http(&format!("{directive};")).test();
+        let lines: Vec<_> = stderr.lines().filter(|line| line.contains("[emerg]")).collect();
+        assert!(!good && lines.len() == 1 && lines[0].contains(line), "{stderr}");
+    }
+}

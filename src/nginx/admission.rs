@@ -1,13 +1,15 @@
 //! Which requests of clients may be signed: by their methods and bodies.
 
 use ngx::ffi::{
-    NGX_HTTP_BAD_REQUEST, NGX_HTTP_LENGTH_REQUIRED, NGX_HTTP_NOT_ALLOWED, NGX_LOG_INFO, NGX_OK,
-    ngx_http_discard_request_body, ngx_int_t, ngx_list_push, ngx_str_t, ngx_table_elt_t,
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_LENGTH_REQUIRED, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_NOT_IMPLEMENTED,
+    NGX_LOG_ERR, NGX_LOG_INFO, NGX_OK, ngx_http_discard_request_body, ngx_int_t, ngx_list_push,
+    ngx_str_t, ngx_table_elt_t,
 };
 
 use super::ffi::Request;
 use super::location::LocConf;
 use super::methods::{Methods, is_reading};
+use super::streaming::Framed;
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 
@@ -35,9 +37,20 @@ pub fn admit(request: Request, conf: &LocConf) -> Admission {
         allow(request, methods);
         return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
     }
+    let framed = Framed::of(request);
+    if framed == Framed::Signed {
+        ngx::ngx_log_error!(
+            NGX_LOG_ERR,
+            request.log(),
+            "aws_sign: client signed its body in chunks with a key of its own, have it send a body \
+             that is not signed in chunks: https does that for most clients, \
+             \"chunkedEncodingEnabled(false)\" for the AWS SDK for Java"
+        );
+        return Admission::Refused(NGX_HTTP_NOT_IMPLEMENTED as ngx_int_t);
+    }
     if request.is_main()
         && conf.streams()
-        && !conf.signs_payload()
+        && (!conf.signs_payload() || framed == Framed::WithTrailer)
         && request.is_chunked()
         && !request.has_asked_for_body()
     {

@@ -15,6 +15,7 @@ use super::ffi::{self, Request};
 use super::head::Body;
 use super::location::LocConf;
 use super::methods::is_reading;
+use super::streaming::Framed;
 use crate::sigv4::PayloadHasher;
 
 /// How much of a file is read at once.
@@ -49,6 +50,9 @@ fn arrived(request: Request, chain: *const ngx_chain_t) {
     let method = request.method_name();
     let signs = conf.signs() && conf.signs_payload() && conf.handler().is_some();
     if !signs || conf.streams() || is_reading(method) || !conf.methods().contains(method) {
+        return;
+    }
+    if Framed::of(request) == Framed::WithTrailer {
         return;
     }
     // without memory, the body is hashed as it is sent

@@ -14,10 +14,11 @@ use ngx::ffi::{
 use ngx::ngx_string;
 
 use super::credential::{SecretKey, Token};
-use super::ffi::{self, Conf};
+use super::ffi::{self, Conf, Template};
 use super::host::Addressing;
-use super::location::{LocConf, RingKey};
+use super::location::{LocConf, Name, RingKey};
 use super::methods::Methods;
+use super::passed::Pattern;
 use super::{clock, host, secret_file};
 use crate::sigv4::{Scope, SigningKey, is_credential_byte};
 
@@ -35,7 +36,8 @@ mod directive {
     pub const S3_ADDRESSING: usize = 9;
     pub const SIGN_METHODS: usize = 10;
     pub const PAYLOAD: usize = 11;
-    pub const SIGN: usize = 12;
+    pub const PASS_HEADER: usize = 12;
+    pub const SIGN: usize = 13;
 }
 
 const ANYWHERE: ngx_uint_t =
@@ -52,7 +54,7 @@ const fn command(name: ngx_str_t, offset: usize, kind: u32) -> ngx_command_t {
     }
 }
 
-pub(super) static mut COMMANDS: [ngx_command_t; 14] = [
+pub(super) static mut COMMANDS: [ngx_command_t; 15] = [
     command(ngx_string!("aws_access_key"), directive::ACCESS_KEY, NGX_CONF_TAKE1),
     command(ngx_string!("aws_key_scope"), directive::KEY_SCOPE, NGX_CONF_TAKE1),
     command(ngx_string!("aws_signing_key"), directive::SIGNING_KEY, NGX_CONF_TAKE12),
@@ -65,6 +67,7 @@ pub(super) static mut COMMANDS: [ngx_command_t; 14] = [
     command(ngx_string!("aws_s3_addressing"), directive::S3_ADDRESSING, NGX_CONF_TAKE1),
     command(ngx_string!("aws_sign_methods"), directive::SIGN_METHODS, NGX_CONF_1MORE),
     command(ngx_string!("aws_payload"), directive::PAYLOAD, NGX_CONF_TAKE1),
+    command(ngx_string!("aws_pass_header"), directive::PASS_HEADER, NGX_CONF_1MORE),
     command(
         ngx_string!("aws_sign"),
         directive::SIGN,
@@ -75,6 +78,9 @@ pub(super) static mut COMMANDS: [ngx_command_t; 14] = [
 
 /// Why a value is refused: what is expected instead.
 type Expected = Cow<'static, str>;
+
+/// For a value that nginx itself has refused with a line of its own.
+const SAID: &str = "";
 
 unsafe extern "C" fn set(
     cf: *mut ngx_conf_t,
@@ -122,6 +128,9 @@ impl LocConf {
             return NGX_CONF_ERROR;
         }
         let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
+        if expected == SAID {
+            return NGX_CONF_ERROR;
+        }
         if is_secret(which) || may_be_secret(value) {
             cf.error(format_args!("invalid value in \"{name}\" directive, {expected}"));
         } else {
@@ -148,6 +157,7 @@ impl LocConf {
             directive::S3_ADDRESSING => self.addressing.is_some(),
             directive::SIGN_METHODS => self.methods.is_some(),
             directive::PAYLOAD => self.signs_payload.is_some(),
+            directive::PASS_HEADER => false,
             _ => self.sign.is_some(),
         }
     }
@@ -194,14 +204,12 @@ impl LocConf {
             }
             directive::SERVICE => self.service = Some(scope_part(value, "service, such as s3")?),
             directive::S3_BUCKET => {
-                let bucket = host::bucket(value)
-                    .ok_or("expected a bucket name that can lead a host name")?;
-                self.bucket = Some(bucket.into());
+                let expected = "expected a bucket name that can lead a host name";
+                self.bucket = Some(name(value, cf, host::bucket, expected)?);
             }
             directive::ENDPOINT => {
-                let endpoint = host::endpoint(value)
-                    .ok_or("expected \"host\" or \"host:port\", without a scheme and a path")?;
-                self.endpoint = Some(endpoint.into());
+                let expected = "expected \"host\" or \"host:port\", without a scheme and a path";
+                self.endpoint = Some(name(value, cf, host::endpoint, expected)?);
             }
             directive::S3_ADDRESSING => {
                 self.addressing = Some(match value {
@@ -225,6 +233,19 @@ impl LocConf {
                     _ => return Err("it must be \"signed\" or \"unsigned\"".into()),
                 });
             }
+            directive::PASS_HEADER => {
+                let words = (1..).map_while(|index| cf.word(index));
+                let patterns = words.map(|word| {
+                    Pattern::parse(word).map_err(|expected| {
+                        format!("\"{}\": {expected}", String::from_utf8_lossy(word))
+                    })
+                });
+                let patterns: Vec<_> = patterns.collect::<Result<_, _>>()?;
+                // nobody else has them while the level is being read
+                if let Some(passed) = Rc::get_mut(&mut self.passed) {
+                    passed.extend(patterns);
+                }
+            }
             _ => {
                 self.sign = Some(if value.eq_ignore_ascii_case(b"on") {
                     true
@@ -246,6 +267,20 @@ fn scope(value: &[u8]) -> Result<Scope, Expected> {
     Scope::parse(value).map_err(|error| {
         format!("expected \"yyyymmdd/region/service/aws4_request\": {error}").into()
     })
+}
+
+/// A name that `check` accepts, or one with variables in it, which is checked with each request.
+fn name(
+    value: &[u8],
+    cf: Conf,
+    check: fn(&[u8]) -> Option<&str>,
+    expected: &'static str,
+) -> Result<Name, Expected> {
+    if Template::is_template(value) {
+        let template = Template::compile(cf, value).ok_or(SAID)?;
+        return Ok(Name::Variable(template));
+    }
+    check(value).map(|name| Name::Fixed(name.into())).ok_or_else(|| expected.into())
 }
 
 /// A part of a scope.

@@ -7,6 +7,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_str_t};
 
 use super::ffi::{self, Request};
 use super::head::Signed;
+use super::location::Destination;
 use super::variables::Described;
 
 /// A request that was written to the request's pool, and where its parts stand.
@@ -41,6 +42,8 @@ pub type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 pub struct Context {
     /// The proxy module's create_request.
     pub create_request: Option<Handler>,
+    /// Where the request goes, once that is settled.
+    pub destination: Option<Destination>,
     /// The request that was signed.
     pub signed: Option<Written>,
     /// The request that the variables speak of until then.

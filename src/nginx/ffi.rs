@@ -1,6 +1,7 @@
 //! The one place for raw pointers in general: what nginx hands over, as values that are safe to use.
 
 mod conf;
+mod template;
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use ngx::ffi::{
 use zeroize::Zeroize;
 
 pub use conf::{Conf, Place, wipe_stack};
+pub use template::Template;
 
 /// Runs the body of a callback; a panic ends here, in an `alert`, and the callback returns
 /// `failure`.
@@ -182,7 +184,7 @@ impl Request {
 }
 
 /// The bytes of a string of nginx's, whose owner the caller knows to be alive.
-fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
+pub fn bytes<'a>(string: ngx_str_t) -> &'a [u8] {
     if string.len == 0 {
         return &[];
     }
@@ -232,11 +234,25 @@ pub fn pool_headers<'a>(pool: *mut ngx_pool_t, count: usize) -> Option<&'a mut [
     Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), count) })
 }
 
+/// The texts one behind the other, as long as `pool` lives; `None` when there is no memory.
+pub fn pool_concat<'a>(pool: *mut ngx_pool_t, texts: &[&str]) -> Option<&'a [u8]> {
+    let copy = pool_bytes(pool, texts.iter().map(|text| text.len()).sum())?;
+    let mut at = 0;
+    for text in texts {
+        copy[at..at + text.len()].copy_from_slice(text.as_bytes());
+        at += text.len();
+    }
+    Some(copy)
+}
+
 /// A copy of `text` that lives as long as `pool`; `None` when there is no memory.
 pub fn pool_string(pool: *mut ngx_pool_t, text: &str) -> Option<ngx_str_t> {
-    let copy = pool_bytes(pool, text.len())?;
-    copy.copy_from_slice(text.as_bytes());
-    Some(ngx_str_t { len: copy.len(), data: copy.as_mut_ptr() })
+    pool_concat(pool, &[text]).map(string)
+}
+
+/// Bytes as nginx has them, which only reads what is not its own.
+pub fn string(bytes: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
 }
 
 /// Has `pool` wipe `memory` of its own before it is freed; false when there is no memory for that.

@@ -10,12 +10,10 @@ use ngx::ffi::{NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t, ngx_table_elt_t};
 
 use super::context::Handler;
 use super::ffi::{self, Request};
+use super::passed::strip_prefix;
 
 /// A value that no other header has.
 const MARK: &str = "\"set by the client\"";
-
-/// The prefix of the headers in question.
-const PREFIX: &[u8] = b"x-amz-";
 
 /// Tells the client's headers from the operator's.
 pub struct Foreign<'a> {
@@ -52,8 +50,7 @@ impl<'a> Foreign<'a> {
         let mark = ngx_str_t { len: MARK.len(), data: MARK.as_ptr().cast_mut() };
         for (copy, header) in copy.iter_mut().zip(self.request.headers()) {
             *copy = *header;
-            let name = header.key.as_bytes();
-            if name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+            if strip_prefix(header.key.as_bytes()).is_some() {
                 copy.value = mark;
             }
         }

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::credential::Credential;
 use super::methods::Methods;
+use super::passed::{is_own, strip_prefix};
 use super::target::Target;
 use crate::sigv4::{
     ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Sink,
@@ -90,14 +91,8 @@ fn fate(name: &[u8]) -> Fate {
         Some(b'c') if is("content-md5") => Fate::Sign,
         Some(b'c') if is("content-length") => Fate::Length,
         Some(b't') if is("transfer-encoding") => Fate::Length,
-        Some(b'x') if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"x-amz-") => {
-            let ours = ["date", "content-sha256", "security-token"];
-            if ours.iter().any(|rest| name[6..].eq_ignore_ascii_case(rest.as_bytes())) {
-                Fate::Drop
-            } else {
-                Fate::DropIfForeign
-            }
-        }
+        Some(b'x') if is_own(name) => Fate::Drop,
+        Some(b'x') if strip_prefix(name).is_some() => Fate::DropIfForeign,
         _ => Fate::Pass,
     }
 }
@@ -165,8 +160,8 @@ pub enum Body {
         /// Its hash.
         hash: PayloadHash,
     },
-    /// Whatever comes, the hash is not signed.
-    Unsigned,
+    /// Whatever comes, this stands for its hash.
+    Unsigned(PayloadHash),
 }
 
 impl Body {
@@ -272,8 +267,8 @@ impl<'a> Plan<'a> {
             return Err(Refusal::Host);
         }
         let line = match rules.body {
-            Body::Unsigned if framing.announces() && self.body.is_empty() => {
-                self.payload = PayloadHash::Unsigned;
+            Body::Unsigned(payload) if framing.announces() && self.body.is_empty() => {
+                self.payload = payload;
                 framing.unseen()
             }
             Body::Seen { len, hash } if len > 0 && self.body.is_empty() => {

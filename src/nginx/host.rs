@@ -13,30 +13,20 @@ pub enum Addressing {
     Path,
 }
 
-/// Where requests are addressed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Address {
-    /// The host to send and sign; `None` when nothing is known of it.
-    pub host: Option<String>,
-    /// What leads the path: `/` and the bucket.
-    pub lead: Option<String>,
-}
-
-impl Address {
-    /// The address of `bucket` at `endpoint`, or of the endpoint itself.
-    ///
-    /// Source: [Virtual hosting of general purpose buckets](https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
-    pub fn new(bucket: Option<&str>, endpoint: Option<&str>, addressing: Addressing) -> Self {
-        let known = endpoint.unwrap_or(DEFAULT_ENDPOINT);
-        match (bucket, addressing) {
-            (Some(bucket), Addressing::Virtual) => {
-                Address { host: Some(format!("{bucket}.{known}")), lead: None }
-            }
-            (Some(bucket), Addressing::Path) => {
-                Address { host: Some(known.to_owned()), lead: Some(format!("/{bucket}")) }
-            }
-            (None, _) => Address { host: endpoint.map(str::to_owned), lead: None },
-        }
+/// The texts that make the host to send and sign, where one is known, and those that lead the path:
+/// `/` and the bucket.
+///
+/// Source: [Virtual hosting of general purpose buckets](https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+pub fn address<'a>(
+    bucket: Option<&'a str>,
+    endpoint: Option<&'a str>,
+    addressing: Addressing,
+) -> (Option<[&'a str; 3]>, Option<[&'a str; 2]>) {
+    let known = endpoint.unwrap_or(DEFAULT_ENDPOINT);
+    match (bucket, addressing) {
+        (Some(bucket), Addressing::Virtual) => (Some([bucket, ".", known]), None),
+        (Some(bucket), Addressing::Path) => (Some([known, "", ""]), Some(["/", bucket])),
+        (None, _) => (endpoint.map(|endpoint| [endpoint, "", ""]), None),
     }
 }
 
@@ -133,10 +123,6 @@ mod tests {
 
     #[test]
     fn the_bucket_leads_the_endpoint_or_the_path() {
-        let address = |bucket, endpoint, addressing| {
-            let Address { host, lead } = Address::new(bucket, endpoint, addressing);
-            (host.unwrap_or_default(), lead.unwrap_or_default())
-        };
         use Addressing::{Path, Virtual};
         for (bucket, endpoint, addressing, host, lead) in [
             (Some("b"), None, Virtual, "b.s3.amazonaws.com", ""),
@@ -147,7 +133,9 @@ mod tests {
             (Some("b"), Some("h:1"), Path, "h:1", "/b"),
             (None, Some("h:1"), Path, "h:1", ""),
         ] {
-            assert_eq!(address(bucket, endpoint, addressing), (host.into(), lead.into()));
+            let (hosts, leads) = address(bucket, endpoint, addressing);
+            assert_eq!(hosts.map_or(String::new(), |texts| texts.concat()), host);
+            assert_eq!(leads.map_or(String::new(), |texts| texts.concat()), lead);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The location configuration: what the directives say, inherited and checked.
 
+mod address;
 mod keys;
 
 use std::cell::OnceCell;
@@ -16,10 +17,12 @@ use ngx::ffi::{
 use super::credential::{Keys, SecretKey, Token};
 use super::ffi::{self, Conf, Place, Request};
 use super::handlers::{self, Source};
-use super::host::{Address, Addressing};
+use super::host::Addressing;
 use super::methods::Methods;
+use super::passed::Pattern;
 use super::upstream;
 use crate::sigv4::Scope;
+pub use address::{Destination, Name};
 pub use keys::RingKey;
 
 /// What the directives say for one location.
@@ -32,11 +35,12 @@ pub struct LocConf {
     pub(super) secret: Option<Rc<SecretKey>>,
     pub(super) region: Option<Rc<str>>,
     pub(super) service: Option<Rc<str>>,
-    pub(super) bucket: Option<Rc<str>>,
-    pub(super) endpoint: Option<Rc<str>>,
+    pub(super) bucket: Option<Name>,
+    pub(super) endpoint: Option<Name>,
     pub(super) addressing: Option<Addressing>,
     pub(super) methods: Option<Rc<Methods>>,
     pub(super) signs_payload: Option<bool>,
+    pub(super) passed: Rc<Vec<Pattern>>,
     pub(super) sign: Option<bool>,
     /// Where the `aws_sign` that is in effect stands.
     pub(super) place: Option<Rc<Place>>,
@@ -52,7 +56,8 @@ pub struct LocConf {
     name: Option<NonNull<u8>>,
     /// What follows from the directives for keys; nothing where one is missing.
     resolved: OnceCell<Option<Rc<Keys>>>,
-    address: Rc<Address>,
+    /// Where requests are addressed; `None` when that depends on the request.
+    destination: Option<Rc<address::Fixed>>,
 }
 
 impl LocConf {
@@ -93,14 +98,9 @@ impl LocConf {
         self.resolved.get()?.as_deref()
     }
 
-    /// The host to send and sign; `None` for the one that nginx writes.
-    pub fn host(&self) -> Option<&[u8]> {
-        self.address.host.as_deref().map(str::as_bytes)
-    }
-
-    /// What leads the path of a request.
-    pub fn lead(&self) -> Option<&[u8]> {
-        self.address.lead.as_deref().map(str::as_bytes)
+    /// Whether an `x-amz-*` header of the client may pass.
+    pub fn passes(&self, name: &[u8]) -> bool {
+        self.passed.iter().any(|pattern| pattern.matches(name))
     }
 }
 
@@ -155,6 +155,9 @@ impl LocConf {
         self.inherit_keys(prev);
         take(&mut self.methods, &prev.methods);
         take(&mut self.signs_payload, &prev.signs_payload);
+        if self.passed.is_empty() {
+            self.passed.clone_from(&prev.passed);
+        }
         if self.sign.is_none() {
             self.sign = prev.sign;
             self.place.clone_from(&prev.place);
@@ -164,11 +167,9 @@ impl LocConf {
         take(&mut self.bucket, &prev.bucket);
         take(&mut self.endpoint, &prev.endpoint);
         take(&mut self.addressing, &prev.addressing);
-        self.address = if own_address || prev.address.host.is_none() {
-            let addressing = self.addressing.unwrap_or_default();
-            Address::new(self.bucket.as_deref(), self.endpoint.as_deref(), addressing).into()
-        } else {
-            prev.address.clone()
+        self.destination = match &prev.destination {
+            Some(inherited) if !own_address => Some(inherited.clone()),
+            _ => self.fixed_destination(),
         };
 
         // a level's keys are looked at once, and shared by the levels that inherit them

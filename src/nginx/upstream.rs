@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_DONE, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE,
-    NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR, NGX_OK, ngx_buf_t, ngx_http_block_reading,
-    ngx_http_finalize_request, ngx_http_read_client_request_body, ngx_http_request_t,
-    ngx_http_upstream_init, ngx_http_upstream_t, ngx_int_t, ngx_str_t,
+    NGX_DONE, NGX_ERROR, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    NGX_HTTP_SERVICE_UNAVAILABLE, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_ERR, NGX_OK, ngx_buf_t,
+    ngx_http_block_reading, ngx_http_finalize_request, ngx_http_read_client_request_body,
+    ngx_http_request_t, ngx_http_upstream_init, ngx_http_upstream_t, ngx_int_t, ngx_str_t,
 };
 
 use super::admission::{Admission, admit, is_made_get};
@@ -17,8 +17,10 @@ use super::ffi::{self, Request};
 use super::foreign::Foreign;
 use super::head::{Body, Plan, Refusal, Rules};
 use super::location::LocConf;
+use super::streaming::{self, Framed};
 use super::target::{Origin, Target};
 use super::{body, clock, debug};
+use crate::sigv4::PayloadHash;
 
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
@@ -58,7 +60,10 @@ fn content(request: Request) -> ngx_int_t {
     }
     match admit(request, conf) {
         Admission::Granted if !has_key(request, conf) => UNAVAILABLE,
-        Admission::Granted => start(request, recorded),
+        Admission::Granted => match settle(request, conf) {
+            Some(()) => start(request, recorded),
+            None => NGX_HTTP_BAD_REQUEST as ngx_int_t,
+        },
         Admission::AfterBody => {
             // SAFETY: a live request, whose body nobody has asked for
             let status =
@@ -79,6 +84,13 @@ fn has_key(request: Request, conf: &LocConf) -> bool {
         clock::complain(request.log(), &complaint);
     }
     credential.is_some()
+}
+
+/// Settles where the request goes: what variables say of it may change while it is handled.
+fn settle(request: Request, conf: &LocConf) -> Option<()> {
+    let destination = conf.destination(request).ok()?;
+    Context::of(request)?.destination = Some(destination);
+    Some(())
 }
 
 /// Goes on when the body is there that may be none.
@@ -160,8 +172,9 @@ unsafe extern "C" fn create_request(r: *mut ngx_http_request_t) -> ngx_int_t {
 
 fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let r = request.as_ptr();
-    let original = Context::of(request).and_then(|context| context.create_request);
-    let original = original.ok_or(Refusal::Memory)?;
+    let context = Context::of(request).ok_or(Refusal::Memory)?;
+    let (original, destination) =
+        context.create_request.zip(context.destination).ok_or(Refusal::Memory)?;
     // SAFETY: nginx creates a request for an upstream that is there
     let u = unsafe { (*r).upstream };
     let drop_body = is_made_get(request);
@@ -191,8 +204,11 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let date = clock::now().ok_or(Refusal::Credential)?;
     let credential = conf.keys().and_then(|keys| keys.on(date.day()));
     let credential = credential.ok_or(Refusal::Credential)?;
-    let body = if !conf.signs_payload() {
-        Body::Unsigned
+    let framed = Framed::of(request);
+    let body = if framed == Framed::WithTrailer && !drop_body {
+        Body::Unsigned(PayloadHash::UnsignedTrailer)
+    } else if !conf.signs_payload() {
+        Body::Unsigned(PayloadHash::Unsigned)
     } else if !buffered && request.is_main() && request.may_have_body() && !drop_body {
         // what nginx has of it now may not be all
         return Err(Refusal::Unbuffered);
@@ -202,7 +218,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let rules = Rules {
         credential: &credential,
         date,
-        host: conf.host(),
+        host: destination.host(),
         drop_body,
         methods: conf.methods(),
         body,
@@ -214,13 +230,17 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
         } else {
             Target::encoded(wire)
         };
-        match conf.lead() {
+        match destination.lead() {
             Some(lead) => target.led_by(lead),
             None => target,
         }
     };
     let foreign = Foreign::new(request, original);
-    let is_foreign = |name: &[u8], value: &[u8]| foreign.is_foreign(name, value);
+    let is_foreign = |name: &[u8], value: &[u8]| {
+        let passes =
+            conf.passes(name) || framed == Framed::WithTrailer && streaming::is_framing(name);
+        !passes && foreign.is_foreign(name, value)
+    };
     let plan = Plan::new(wire, range, target, is_foreign, &rules)?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity()).ok_or(Refusal::Memory)?;
     let parts = plan.write(memory, |canonical, string| debug::log(request, canonical, string))?;

@@ -9,7 +9,7 @@ use ngx::ngx_string;
 use super::context::{Context, Written};
 use super::ffi::{self, Conf, Request};
 use super::head::{Body, Plan, Rules, Signed};
-use super::location::LocConf;
+use super::location::{Destination, LocConf};
 use super::methods::Methods;
 use super::target::Target;
 use super::{clock, debug};
@@ -93,8 +93,7 @@ fn part(request: Request, index: usize) -> Option<ngx_str_t> {
     let signed = Context::of(request)?.signed.is_some();
     match index {
         HOST if !signed => {
-            let host = LocConf::of(request)?.host()?;
-            return Some(ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() });
+            return Some(ffi::string(destination(request, LocConf::of(request)?)?.host()?));
         }
         KEY_SCOPE if !signed => {
             let credential = LocConf::of(request)?.keys()?.on(clock::today()?)?;
@@ -112,9 +111,10 @@ fn part(request: Request, index: usize) -> Option<ngx_str_t> {
 }
 
 /// What a description depends on: a rewrite or another location makes it another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Described {
     conf: *const LocConf,
+    destination: Destination,
     head: bool,
     uri: (*const u8, usize),
     args: (*const u8, usize),
@@ -123,10 +123,11 @@ pub struct Described {
 }
 
 impl Described {
-    fn now(request: Request, conf: &LocConf, head: bool) -> Self {
+    fn now(request: Request, conf: &LocConf, destination: Destination, head: bool) -> Self {
         let address = |bytes: &[u8]| (bytes.as_ptr(), bytes.len());
         Described {
             conf,
+            destination,
             head,
             uri: address(request.uri()),
             args: address(request.args()),
@@ -149,21 +150,35 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
         // nothing else is ever signed, not by hand either
         _ => return None,
     };
-    let of = Described::now(request, conf, head);
+    let destination = destination(request, conf)?;
+    let of = Described::now(request, conf, destination, head);
     if context.described.as_ref().is_none_or(|(described, _)| *described != of) {
-        context.described = Some((of, describe(request, conf, head)?));
+        context.described = Some((of, describe(request, conf, destination, head)?));
     }
     context.described.as_ref().map(|(_, written)| written)
 }
 
+/// Where the request goes.
+fn destination(request: Request, conf: &LocConf) -> Option<Destination> {
+    match Context::of(request)?.destination {
+        Some(settled) => Some(settled),
+        None => conf.destination(request).ok(),
+    }
+}
+
 /// Signs the request that a plain `proxy_pass` would send to our host.
-fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
+fn describe(
+    request: Request,
+    conf: &LocConf,
+    destination: Destination,
+    head: bool,
+) -> Option<Written> {
     let date = clock::now()?;
     let credential = conf.keys()?.on(date.day())?;
     let rules = Rules {
         credential: &credential,
         date,
-        host: Some(conf.host()?),
+        host: Some(destination.host()?),
         drop_body: true,
         methods: &Methods::READING,
         body: Body::NONE,
@@ -177,7 +192,7 @@ fn describe(request: Request, conf: &LocConf, head: bool) -> Option<Written> {
             Target::decoded(request.uri(), request.args())
         };
         // where the request is signed afterwards, the bucket is put there then
-        match conf.lead().filter(|_| !conf.signs()) {
+        match destination.lead().filter(|_| !conf.signs()) {
             Some(lead) => target.led_by(lead),
             None => target,
         }

@@ -8,12 +8,16 @@ use super::{Hex, hex};
 
 /// What `X-Amz-Content-Sha256` carries: the SHA-256 of the body in lower-case hexadecimal, or that the
 /// body is not signed.
+///
+/// Source: [Authenticating requests: Using the Authorization header](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html), overview.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PayloadHash {
     /// The hash of the body.
     Signed(Hex),
     /// `UNSIGNED-PAYLOAD`.
     Unsigned,
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: chunks without signatures, headers behind them.
+    UnsignedTrailer,
 }
 
 impl PayloadHash {
@@ -34,6 +38,7 @@ impl PayloadHash {
         match self {
             PayloadHash::Signed(hex) => hex,
             PayloadHash::Unsigned => b"UNSIGNED-PAYLOAD",
+            PayloadHash::UnsignedTrailer => b"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         }
     }
 }

@@ -242,7 +242,7 @@ fn a_body_behind_the_head_is_signed_by_its_hash_and_length() {
     ] {
         assert_eq!(behind.sign(other).unwrap_err(), Refusal::Body, "{other:?}");
     }
-    let unsigned = Case { body: Body::Unsigned, ..CASE };
+    let unsigned = Case { body: Body::Unsigned(PayloadHash::Unsigned), ..CASE };
     let (_, canonical) = unsigned.sign(wire).unwrap();
     assert!(canonical.ends_with("\nUNSIGNED-PAYLOAD"));
     let (_, canonical) = unsigned.sign("GET / HTTP/1.1\r\n\r\n").unwrap();

@@ -60,7 +60,8 @@ pub fn judge(received: &Received, known: &Credentials, started: SystemTime) -> R
 
     let hash = one(received, "X-Amz-Content-Sha256")?;
     let actual = sha256_hex(&received.body);
-    let unsigned = known.unsigned_payload && hash == "UNSIGNED-PAYLOAD";
+    let unsigned = known.unsigned_payload
+        && matches!(hash, "UNSIGNED-PAYLOAD" | "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     ensure!(unsigned || hash == actual, "X-Amz-Content-Sha256 is {hash:?}, of the body {actual}");
 
     let canonical = canonical_request(received, &claim, hash);
