@@ -15,7 +15,7 @@ all: ## build the module and, with the vendored sources, the nginx that goes wit
 	tools/build
 
 demo: ## serve an object of a private bucket, from nothing (DEMO_ONCE=1 to exit after it)
-	@tools/setup test
+	@tools/setup demo
 	tools/build
 	$(CARGO) build --locked --example demo
 	@exec $(TARGET)/debug/examples/demo
@@ -36,7 +36,7 @@ check: ## check formats, lints, documentation, scripts, and the build for Debian
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	shellcheck $(SCRIPTS)
-	flake8 --max-line-length 100 generate_signing_key
+	flake8 --max-line-length 100 generate_signing_key $(wildcard tests/*/*.py)
 	tools/debian-nginx $(SUITE) $(TARGET)/nginx/$(SUITE)
 	. $(TARGET)/nginx/$(SUITE)/env && $(CARGO) clippy --locked --lib --no-default-features \
 		--target-dir $(TARGET)/nginx/target -- -D warnings

@@ -117,7 +117,13 @@ fn as_they_are() {
     let certificates = tempfile::tempdir().unwrap();
     support::certificate(certificates.path(), "ca.test");
     let certificate = certificates.path().join("ca.test.crt").display().to_string();
-    for name in ["server-root.conf", "location.conf", "endpoint.conf", "cached-and-sliced.conf"] {
+    for name in [
+        "server-root.conf",
+        "location.conf",
+        "endpoint.conf",
+        "cached-and-sliced.conf",
+        "s3-clients.conf",
+    ] {
         // what this machine may not have
         let text = file(name)
             .replace(
@@ -127,7 +133,8 @@ fn as_they_are() {
             .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
             .replace("/var/cache/nginx", "{prefix}")
             .replace("listen 80;", "listen 127.0.0.1:{port};")
-            .replace("my-bucket.s3.amazonaws.com", "127.0.0.1");
+            .replace("my-bucket.s3.amazonaws.com", "127.0.0.1")
+            .replace("https://s3.us-east-1.amazonaws.com", "https://127.0.0.1");
         let (good, stderr) = Nginx::builder().http(&text).test();
         assert!(good && !stderr.contains("[emerg]"), "{name}: {stderr}");
     }

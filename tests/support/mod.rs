@@ -2,6 +2,7 @@
 // each test binary uses a part of this
 #![allow(dead_code, unused_imports)]
 
+pub mod files;
 pub mod http;
 pub mod http2;
 pub mod memory;

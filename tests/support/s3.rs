@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use super::files::Files;
 use super::memory::Memory;
 
 /// Names of buckets, each with the keys and bodies of its objects.
@@ -48,7 +49,7 @@ impl S3Server {
                 fs::write(file, body).unwrap();
             }
         }
-        let s3 = FileSystem::new(files.path()).unwrap();
+        let s3 = Files::new(FileSystem::new(files.path()).unwrap());
         let mut server = Self::serve(s3, access_key, secret_key, domain);
         server.files = Some(files);
         server
