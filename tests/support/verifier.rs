@@ -191,7 +191,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// Closes the connection with a reset, which takes no unsafe code with tokio.
-fn reset(stream: TcpStream) -> io::Result<()> {
+pub fn reset(stream: TcpStream) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     stream.set_nonblocking(true)?;
