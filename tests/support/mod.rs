@@ -5,6 +5,7 @@
 pub mod files;
 pub mod http;
 pub mod http2;
+pub mod http3;
 pub mod memory;
 pub mod nginx;
 pub mod s3;
