@@ -8,7 +8,7 @@ SCRIPTS := $(wildcard tools/*) nginx-conf/rotation/renew-aws-keys .ci/run
 # the suite of Debian whose nginx the module is checked against: this machine's own
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 
-.PHONY: all demo test matrix check bench deny install clean help
+.PHONY: all demo test test-large matrix check bench deny install clean help
 
 all: ## build the module and, with the vendored sources, the nginx that goes with it
 	@tools/setup build
@@ -24,6 +24,11 @@ test: ## build everything and run every test
 	@tools/setup test
 	tools/build
 	$(CARGO) test --locked
+
+test-large: ## upload and download objects of up to 1 GiB, and measure the memory that takes
+	@tools/setup test
+	tools/build
+	$(CARGO) test --locked --test large -- --ignored --nocapture
 
 matrix: ## run every test on the vendored nginx and on Debian's of three suites
 	@tools/setup test
@@ -58,4 +63,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

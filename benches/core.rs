@@ -13,8 +13,8 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ngx_http_aws_auth_module::sigv4::{
-    AmzDate, CanonicalRequest, Header, Headers, Out, PayloadHash, Scope, Signature, SigningKey,
-    StringToSign, uri,
+    AmzDate, CanonicalRequest, Header, Headers, Out, PayloadHash, PayloadHasher, Scope, Signature,
+    SigningKey, StringToSign, uri,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -134,7 +134,26 @@ fn bench_request(group: &mut BenchmarkGroup<'_, WallTime>, request: &Request) {
     });
 }
 
+/// A body as it arrives: in the pieces of nginx's buffers.
+fn bench_body(group: &mut BenchmarkGroup<'_, WallTime>) {
+    const PIECE: usize = 16 * 1024;
+    let body = vec![b'x'; 1 << 20];
+    group.bench_function("hash floor", |bencher| {
+        bencher.iter(|| Sha256::digest(black_box(&body)));
+    });
+    group.bench_function("in pieces", |bencher| {
+        bencher.iter(|| {
+            let mut hasher = PayloadHasher::default();
+            body.chunks(PIECE).for_each(|piece| hasher.update(black_box(piece)));
+            hasher.finish()
+        });
+    });
+}
+
 fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("body of 1 MiB");
+    bench_body(&mut group);
+    group.finish();
     for request in &requests() {
         let mut group = criterion.benchmark_group(request.name);
         bench_request(&mut group, request);
