@@ -8,7 +8,7 @@ SCRIPTS := $(wildcard tools/*) nginx-conf/rotation/renew-aws-keys .ci/run
 # the suite of Debian whose nginx the module is checked against: this machine's own
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 
-.PHONY: all demo test test-large matrix check bench deny install clean help
+.PHONY: all demo test test-large fuzz matrix check bench deny install clean help
 
 all: ## build the module and, with the vendored sources, the nginx that goes with it
 	@tools/setup build
@@ -30,6 +30,10 @@ test-large: ## upload and download objects of up to 1 GiB, and measure the memor
 	tools/build
 	$(CARGO) test --locked --test large -- --ignored --nocapture
 
+fuzz: ## fuzz the core and the head rewriter (FUZZ_SECONDS, 240 if not set)
+	@tools/setup fuzz
+	tools/fuzz
+
 matrix: ## run every test on the vendored nginx and on Debian's of three suites
 	@tools/setup test
 	tools/build
@@ -38,6 +42,7 @@ matrix: ## run every test on the vendored nginx and on Debian's of three suites
 check: ## check formats, lints, documentation, scripts, and the build for Debian's own nginx
 	@tools/setup check
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	shellcheck $(SCRIPTS)

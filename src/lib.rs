@@ -4,4 +4,7 @@
 //! nginx, no clock and no I/O; [`mod@nginx`] is the module, and depends on the core.
 
 pub mod nginx;
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs)]
+pub mod properties;
 pub mod sigv4;

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::credential::Credential;
 use super::methods::Methods;
-use super::passed::{is_own, strip_prefix};
+use super::passed::{is_own, is_token_byte, strip_prefix};
 use super::target::Target;
 use crate::sigv4::{
     ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Sink,
@@ -236,12 +236,12 @@ impl<'a> Plan<'a> {
             let passes = match fate(name) {
                 Fate::Pass => true,
                 Fate::Sign => {
-                    self.headers.insert(name, value)?;
+                    self.sign(name, value)?;
                     true
                 }
                 Fate::DropIfForeign if foreign(name, value) => false,
                 Fate::DropIfForeign => {
-                    self.headers.insert(name, value)?;
+                    self.sign(name, value)?;
                     true
                 }
                 Fate::Drop => false,
@@ -282,6 +282,14 @@ impl<'a> Plan<'a> {
             }
         };
         self.pass(line.ok_or(Refusal::Body)?)
+    }
+
+    /// Has a header signed, whose name will stand in a list in `Authorization`.
+    fn sign(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), Refusal> {
+        if !name.iter().all(is_token_byte) {
+            return Err(Refusal::MalformedHeader);
+        }
+        Ok(self.headers.insert(name, value)?)
     }
 
     fn pass(&mut self, lines: &'a [u8]) -> Result<(), Refusal> {

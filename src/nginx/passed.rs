@@ -18,6 +18,11 @@ pub fn strip_prefix(name: &[u8]) -> Option<&[u8]> {
     start.eq_ignore_ascii_case(PREFIX.as_bytes()).then_some(rest)
 }
 
+/// Whether a byte may stand in a header's name, by RFC 9110, 5.6.2; a `*` may only in principle.
+pub fn is_token_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(byte)
+}
+
 /// A name, or what names begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
@@ -34,8 +39,7 @@ impl Pattern {
             Some(stem) => (stem, true),
             None => (text, false),
         };
-        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(byte);
-        let rest = strip_prefix(stem).filter(|rest| rest.iter().all(token));
+        let rest = strip_prefix(stem).filter(|rest| rest.iter().all(is_token_byte));
         match rest {
             Some(_) if is_prefix => Ok(Pattern::Prefix(stem.into())),
             Some(rest) if !rest.is_empty() && !is_own(stem) => Ok(Pattern::Name(stem.into())),
