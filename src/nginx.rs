@@ -12,6 +12,7 @@ mod foreign;
 mod handlers;
 pub(crate) mod head;
 pub(crate) mod host;
+mod injection;
 mod location;
 pub(crate) mod methods;
 pub(crate) mod passed;

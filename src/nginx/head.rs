@@ -26,6 +26,8 @@ pub enum Refusal {
     NotHttp1,
     /// A header line that is none, or that another server might read as two.
     MalformedHeader,
+    /// A header line that a client has put there, behind a line end in its path.
+    Injected,
     /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
     Host,
     /// The body is sent in chunks, or has another length than the head says.
@@ -54,6 +56,10 @@ impl fmt::Display for Refusal {
                  and \"proxy_http_version\" 1.0 or 1.1 only"
             }
             Refusal::MalformedHeader => "the upstream request has a malformed header line",
+            Refusal::Injected => {
+                "the upstream request has a header line from the client's URI: a decoded variable \
+                 stands in \"proxy_set_header\""
+            }
             Refusal::Host => "the upstream request has no single \"Host\" header",
             Refusal::Body => "the upstream request has a body that cannot be signed",
             Refusal::Unbuffered => {

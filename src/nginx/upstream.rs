@@ -16,6 +16,7 @@ use super::context::{Context, Handler, Written};
 use super::ffi::{self, Request};
 use super::foreign::Foreign;
 use super::head::{Body, Plan, Refusal, Rules};
+use super::injection::Injection;
 use super::location::LocConf;
 use super::streaming::{self, Framed};
 use super::target::{Origin, Target};
@@ -235,6 +236,9 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
             None => target,
         }
     };
+    if Injection::of(request).is_in(&wire[range.end..]) {
+        return Err(Refusal::Injected);
+    }
     let foreign = Foreign::new(request, original);
     let is_foreign = |name: &[u8], value: &[u8]| {
         let passes =

@@ -1,0 +1,86 @@
+//! Header lines that a client has put into the head: `proxy_set_header X-Key $uri` writes the decoded
+//! path as it is, line ends too, and behind one of them a client may have any header that it likes.
+//! On the wire such a line is like an operator's; but the client's path has it.
+
+use percent_encoding::percent_decode;
+
+use super::ffi::Request;
+
+/// What a client has sent that has line ends in it, decoded; nearly always nothing.
+pub struct Injection {
+    sources: [Vec<u8>; 2],
+}
+
+impl Injection {
+    /// Looks for line ends in the path of a request, and in what the client has asked for at first.
+    pub fn of(request: Request) -> Self {
+        Self::new(request.uri(), request.unparsed_uri())
+    }
+
+    fn new(uri: &[u8], unparsed: &[u8]) -> Self {
+        let has_end = |bytes: &[u8]| memchr::memchr2(b'\r', b'\n', bytes).is_some();
+        let mut sources = [Vec::new(), Vec::new()];
+        if has_end(uri) {
+            sources[0].extend_from_slice(uri);
+        }
+        if memchr::memchr(b'%', unparsed).is_some() {
+            let decoded: Vec<u8> = percent_decode(unparsed).collect();
+            if has_end(&decoded) {
+                sources[1] = decoded;
+            }
+        }
+        Injection { sources }
+    }
+
+    /// Whether any of the header lines at the beginning of `wire` begins as one of the client's lines
+    /// does. A body behind them may have what it likes.
+    pub fn is_in(&self, wire: &[u8]) -> bool {
+        if self.sources.iter().all(Vec::is_empty) {
+            return false;
+        }
+        let lines = || self.sources.iter().flat_map(|source| split(source).skip(1));
+        let head = memchr::memmem::find(wire, b"\r\n\r\n").map_or(wire, |end| &wire[..end]);
+        split(head).any(|line| lines().any(|own| is_from(line, own)))
+    }
+}
+
+fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// Whether a header line begins with the bytes of `own`, up to a part of its value at least: what
+/// follows in either may be the operator's.
+fn is_from(line: &[u8], own: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', line) else { return false };
+    let value = &line[colon + 1..];
+    let needed =
+        line.len() - value.trim_ascii_start().len() + usize::from(!value.trim_ascii().is_empty());
+    let common = line.iter().zip(own).take_while(|(a, b)| a == b).count();
+    common >= needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_known_by_its_name_and_the_beginning_of_its_value() {
+        let head = b"\r\nHost: h\r\nX-Key: /a\r\nX-Amz-Acl: public-read-v\r\nEmpty:\r\n\r\nBody: b";
+        for (uri, unparsed, injected) in [
+            ("/a", "/a", false),
+            ("/a\r\nX-Amz-Acl: public-read/end", "/", true),
+            ("/a\nX-Amz-Acl: p", "/", true),
+            ("/gone", "/a%0d%0aX-Amz-Acl:%20public-read", true),
+            ("/gone", "/?a%0AEmpty:", true),
+            ("/a\r\nHost: h2", "/", true),
+            ("/a\r\nHost: i", "/", false),
+            ("/a\r\nHost:", "/", false),
+            ("/a\r\nhost: h", "/", false),
+            ("/X-Amz-Acl: public-read\r\n", "/", false),
+            ("/a\r\nBody: b", "/", false),
+        ] {
+            let injection = Injection::new(uri.as_bytes(), unparsed.as_bytes());
+            assert_eq!(injection.is_in(head), injected, "{uri:?} {unparsed}");
+        }
+    }
+}
