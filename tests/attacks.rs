@@ -102,3 +102,158 @@ fn lines_cannot_be_put_into_the_head() {
     }
     nginx.wait_for_log("aws_sign: the upstream request has a", Duration::from_secs(1));
 }
+
+#[test]
+fn a_client_chooses_its_object_only() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = start(
+        &s3,
+        "location / { proxy_pass http://s3; }
+        location /path/ { aws_endpoint bucket.s3.amazonaws.com; aws_s3_addressing path; proxy_pass http://s3; }",
+    );
+    for (name, value) in [
+        ("Host", "evil.s3.amazonaws.com"),
+        ("X-Forwarded-Host", "bucket"),
+        ("X-Amz-Date", "20000101T000000Z"),
+        ("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"),
+        ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+        ("x-amz-decoded-content-length", "1"),
+        ("X-Amz-Security-Token", "evil"),
+        ("x-amz-expected-bucket-owner", "evil"),
+        ("X-AMZ-COPY-SOURCE", "/evil/key"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ("Authorization", "AWS4-HMAC-SHA256 Credential=evil"),
+        ("Connection", "close, X-Amz-Date, Authorization"),
+        ("Content-MD5", "x\ty"),
+    ] {
+        for method in ["GET", "HEAD", "PUT", "DELETE"] {
+            let request = message(method, "/key", &[(name, value)], b"");
+            let status = try_request(nginx.addr(), request).unwrap().status;
+            assert_eq!((status, check(&s3, name)), (200, 1), "{method} {name}");
+        }
+    }
+    for target in [
+        "http://evil.test/key",
+        "/key?X-Amz-Security-Token=evil",
+        "/key?X-Amz-Credential=evil&X-Amz-Signature=0&X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        "/key?x-amz-content-sha256=UNSIGNED-PAYLOAD",
+        "/key?AWSAccessKeyId=evil&Signature=x&Expires=1",
+        "//evil.test/key",
+        "/path/..%2f..%2fevil",
+        "/path//../../key",
+    ] {
+        let response = support::get(nginx.addr(), target);
+        let received = s3.received();
+        assert_eq!(check(&s3, target), usize::from(response.status == 200), "{target}");
+        for received in received {
+            let sent = String::from_utf8_lossy(&received.target).to_lowercase();
+            assert!(
+                !sent.contains("signature") && !sent.contains("credential"),
+                "{target}: {sent}"
+            );
+            assert!(!sent.contains("token") && !sent.contains("accesskey"), "{target}: {sent}");
+        }
+    }
+    for target in
+        ["/../evil/key", "/a/../../evil/key", "/%2e%2e/evil/key", "/path/%2e%2e/%2e./%2e%2e/x"]
+    {
+        assert_eq!(support::get(nginx.addr(), target).status, 400, "{target}");
+    }
+    assert!(s3.take().is_empty());
+}
+
+#[test]
+fn variables_split_no_response() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = start(
+        &s3,
+        "add_header X-Uri $aws_uri; add_header X-Host $aws_host; add_header X-Names $aws_signed_headers;
+        add_header X-Authorization $aws_authorization; add_header X-Scope $aws_key_scope;
+        location / { proxy_pass http://s3; }
+        location /unsigned/ { aws_sign off; return 200 $aws_uri; }
+        location ~ \"(?s)^/bucket/(.*)$\" { aws_s3_bucket $1; aws_sign off; return 200 x$aws_host; }",
+    );
+    for place in ["/", "/unsigned/", "/bucket/"] {
+        for tail in
+            ["%0D%0AX-Evil:%20evil", "?%0D%0AX-Evil:%20evil", "%0D%0A%0D%0Aevil", "?a=%0aX-Evil:b"]
+        {
+            let response = support::get(nginx.addr(), format!("{place}{tail}"));
+            assert_eq!(response.status, 200, "{place}{tail}");
+            assert_eq!(response.header("X-Evil"), None, "{place}{tail}");
+            for (name, value) in &response.headers {
+                assert!(!value.contains(['\r', '\n']) && !name.contains("evil"), "{name}: {value}");
+            }
+            if place != "/" {
+                assert!(!response.text().contains(['\r', '\n']), "{}", response.text());
+            }
+        }
+    }
+}
+
+/// What may stand beside `aws_sign`, with what comes of a GET: sent and signed, or an error.
+const BESIDE: [(&str, bool); 30] = [
+    ("", true),
+    ("proxy_http_version 1.1; proxy_set_header Connection '';", true),
+    ("proxy_set_header Authorization none; proxy_set_header X-Amz-Date 1;", true),
+    ("proxy_set_header Host evil; proxy_hide_header Host;", true),
+    ("proxy_pass_request_headers off;", true),
+    ("proxy_pass_request_body off;", true),
+    ("proxy_set_body x;", true),
+    ("proxy_method PUT;", true),
+    ("proxy_method POST;", true),
+    ("proxy_method PATCH;", false),
+    ("proxy_buffering off;", true),
+    ("proxy_request_buffering off;", true),
+    (
+        "proxy_cache cache; proxy_cache_valid 1s; proxy_cache_background_update on; proxy_cache_use_stale updating;",
+        true,
+    ),
+    ("proxy_cache cache; proxy_cache_convert_head off; proxy_cache_lock on;", true),
+    ("proxy_store {prefix}/store/kept;", true),
+    ("proxy_next_upstream error http_503; proxy_next_upstream_tries 3;", true),
+    ("proxy_ignore_client_abort on;", true),
+    ("proxy_intercept_errors on; error_page 403 500 = @other;", true),
+    ("slice 1k; proxy_set_header Range $slice_range;", true),
+    ("mirror /mirror;", true),
+    ("auth_request /check;", true),
+    ("rewrite ^ /else/where?a=b break;", true),
+    ("if ($request_method = GET) { set $x 1; }", true),
+    ("limit_except GET { deny all; }", true),
+    ("add_before_body /mirror;", true),
+    ("sub_filter a b;", true),
+    ("proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;", true),
+    ("gzip on; gunzip on;", true),
+    ("post_action /mirror;", true),
+    ("proxy_pass_header Authorization; proxy_ignore_headers Expires;", true),
+];
+
+#[test]
+fn nothing_leaves_unsigned() {
+    let s3 = Verifier::start(Credentials::default());
+    for (beside, signed) in BESIDE {
+        let nginx = start(
+            &s3,
+            &format!(
+                "}}
+                proxy_cache_path {{prefix}}/cache keys_zone=cache:1m;
+                server {{
+                    listen 127.0.0.1:{{port}} ; server_name b; aws_sign;
+                    location / {{ {beside} proxy_pass http://s3; }}
+                    location /mirror {{ internal; proxy_pass http://s3/mirrored; }}
+                    location /check {{ internal; proxy_pass http://s3/checked; }}
+                    location @other {{ proxy_pass http://s3; }}"
+            ),
+        );
+        for target in ["/a%20b+c?d=%7e", "/", "//x/../y"] {
+            let headers = [("Host", "b"), ("Connection", "upgrade"), ("Upgrade", "websocket")];
+            let response = support::request(nginx.addr(), message("GET", target, &headers, b""));
+            let sent = check(&s3, beside);
+            if signed {
+                assert!(response.status < 300 && sent >= 1, "{beside}: {}", response.status);
+            } else {
+                assert!(response.status >= 500 && sent == 0, "{beside}: {}", response.status);
+            }
+        }
+    }
+}
