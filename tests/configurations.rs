@@ -78,7 +78,7 @@ fn location() {
         &[("https://my-bucket.s3.amazonaws.com", &to), ("/var/www/html", "{prefix}")],
     ));
     site.check(&nginx, "/myfiles/");
-    assert_eq!(support::get(nginx.addr(), "/nginx.conf").status, 200);
+    assert_eq!(support::get(nginx.addr(), "/stderr.log").status, 200);
 }
 
 #[test]

@@ -357,7 +357,7 @@ fn what_this_server_has_itself_needs_no_signature() {
         ("/pixel.gif", 200),
         ("/fine", 200),
         ("/moved", 301),
-        ("/conf/nginx.conf", 200),
+        ("/conf/error.log", 200),
         ("/index/", 200),
         ("/x", 200),
         ("/pixel.gif", 200),

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// How long a read may take.
@@ -123,6 +124,7 @@ impl Connection {
             if !to_head && !matches!(response.status, 101 | 204 | 304) {
                 self.body(&mut response)?;
             }
+            check(&response);
             return Ok(response);
         }
     }
@@ -201,6 +203,18 @@ impl Connection {
             Some(line) => Ok(String::from_utf8_lossy(line).into_owned()),
             None if line.ends_with(b"\n") => Err(invalid(&String::from_utf8_lossy(&line))),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// No client ever sees a key.
+fn check(response: &Response) {
+    static KEY: LazyLock<String> =
+        LazyLock::new(|| super::signing_key(&super::today(), super::REGION, super::SERVICE));
+    let texts = response.headers.iter().map(|(_, value)| value.as_bytes());
+    for text in texts.chain([&response.body[..]]) {
+        for key in [KEY.as_bytes(), super::SECRET_KEY.as_bytes()] {
+            assert!(memchr::memmem::find(text, key).is_none(), "a client got a key");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A real nginx in a directory of its own.
 
 mod conf;
+mod leaks;
 
 pub use conf::nginx as binary;
 
@@ -256,6 +257,7 @@ impl Nginx {
             .filter(|line| !allowed.iter().any(|substring| line.contains(substring)))
             .collect();
         assert!(lines.is_empty(), "nginx logged:\n{}", lines.join("\n"));
+        leaks::check(self.prefix(), &self.conf.http);
         assert!(status.is_none_or(|status| status.success()), "nginx: {status:?}");
     }
 }
