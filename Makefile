@@ -8,7 +8,7 @@ SCRIPTS := $(wildcard tools/*) nginx-conf/rotation/renew-aws-keys .ci/run
 # the suite of Debian whose nginx the module is checked against: this machine's own
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 
-.PHONY: all demo test test-large fuzz matrix check bench deny install clean help
+.PHONY: all demo test test-large fuzz sanitize soak matrix check bench deny install clean help
 
 all: ## build the module and, with the vendored sources, the nginx that goes with it
 	@tools/setup build
@@ -33,6 +33,16 @@ test-large: ## upload and download objects of up to 1 GiB, and measure the memor
 fuzz: ## fuzz the core and the head rewriter (FUZZ_SECONDS, 240 if not set)
 	@tools/setup fuzz
 	tools/fuzz
+
+sanitize: ## run the tests under valgrind memcheck
+	@tools/setup sanitize
+	tools/build
+	tools/sanitize
+
+soak: ## mixed traffic with reloads, kills and bad upstreams (SOAK_MINUTES, 10 if not set)
+	@tools/setup test
+	tools/build
+	$(CARGO) test --locked --test soak -- --ignored --nocapture
 
 matrix: ## run every test on the vendored nginx and on Debian's of three suites
 	@tools/setup test

@@ -174,9 +174,14 @@ pub fn kill(pid: u32, signal: &str) -> bool {
     Command::new("sh").arg("-c").arg(command).status().is_ok_and(|status| status.success())
 }
 
+/// How many times as long as usual things may take, as under valgrind (`TEST_SLOWNESS`).
+pub fn slowness() -> u32 {
+    std::env::var("TEST_SLOWNESS").map_or(1, |times| times.parse().unwrap())
+}
+
 /// Whether `condition` comes true before `timeout` is over.
 pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout * slowness();
     loop {
         if condition() {
             return true;

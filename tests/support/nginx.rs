@@ -150,11 +150,16 @@ impl Nginx {
 
     /// The workers that take requests, without those that are shutting down.
     pub fn worker_pids(&self) -> BTreeSet<u32> {
-        // the title stands behind other words when nginx was started through a loader
+        // the title stands behind other words when nginx was started through a loader, and there is
+        // none where valgrind runs it
         let is_worker = |pid: &u32| {
             let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let title = String::from_utf8_lossy(&title);
-            title.contains("nginx: worker process") && !title.contains("is shutting down")
+            let leaving = title.contains("is shutting down");
+            let quits =
+                || self.error_log().contains(&format!("{pid}#{pid}: gracefully shutting down"));
+            title.contains("nginx: worker process") && !leaving
+                || title.contains("valgrind") && !quits()
         };
         self.children().into_iter().filter(is_worker).collect()
     }
@@ -249,7 +254,9 @@ impl Nginx {
         let allowed = self.allowed.lock().unwrap();
         let bad = |line: &&str| {
             matches!(level(line), "[alert]" | "[emerg]" | "[crit]")
-                || ["exited on signal", "panicked at", "Sanitizer"].iter().any(|s| line.contains(s))
+                || ["exited on signal", "exited with code 99", "panicked at"]
+                    .iter()
+                    .any(|s| line.contains(s))
         };
         let lines: Vec<_> = log
             .lines()
