@@ -88,7 +88,8 @@ fn a_client_leaves() {
     let (files, memory) = before.unwrap();
     let closed = support::wait_until(5 * SECOND, || open_files(worker) <= files);
     assert!(closed, "{files} open files became {}", open_files(worker));
-    assert!(resident_kib(worker) < memory + 1024, "{memory} KiB became {}", resident_kib(worker));
+    let more = 1024 * support::slowness() as usize;
+    assert!(resident_kib(worker) < memory + more, "{memory} KiB became {}", resident_kib(worker));
     // what was streamed got as far as its client
     for received in s3.take() {
         assert!(received.target == b"/streamed/x" && received.body.len() < 1_000_000);
@@ -252,6 +253,8 @@ fn a_reload_comes_in_mid_upload() {
     let mut nginx = start(&s3, "location /old/ { proxy_pass http://s3; }");
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
     let (first, second) = body.split_at(1_000_000);
+    let worker = *nginx.worker_pids().first().unwrap();
+    let files = open_files(worker);
     let mut uploads: Vec<_> = ["/old/x", "/old/y?a", "/streamed/x"]
         .into_iter()
         .map(|target| {
@@ -260,6 +263,7 @@ fn a_reload_comes_in_mid_upload() {
             upload
         })
         .collect();
+    assert!(support::wait_until(5 * SECOND, || open_files(worker) >= files + 3), "all accepted");
     let other = Verifier::start(Credentials::default());
     nginx.reload(&locations(other.addr(), ""));
     assert_eq!(support::request(nginx.addr(), put("/new", 4, b"body")).status, 200);
