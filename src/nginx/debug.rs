@@ -5,7 +5,7 @@ use ngx::log::DebugMask;
 use zeroize::Zeroize;
 
 use super::ffi::Request;
-use crate::sigv4::{CanonicalRequest, StringToSign};
+use crate::sigv4::{CanonicalRequest, Sink, StringToSign};
 
 /// What fits into one line of nginx's log, with its prefix and suffix.
 const PIECE: usize = 1536;
@@ -18,7 +18,10 @@ pub fn log(request: Request, canonical: &CanonicalRequest<'_, '_>, string: &Stri
     if !ngx::log::DEBUG || level & NGX_LOG_DEBUG_HTTP as usize == 0 {
         return;
     }
-    let mut text = Vec::new();
+    // a vector that grows would leave a token behind in the memory that it grew out of
+    let mut len = Length(HIDDEN.len());
+    canonical.write_to(&mut len);
+    let mut text = Vec::with_capacity(len.0);
     canonical.write_to(&mut text);
     hide_token(&mut text);
     pieces(request, "canonical request", &text);
@@ -27,6 +30,18 @@ pub fn log(request: Request, canonical: &CanonicalRequest<'_, '_>, string: &Stri
     pieces(request, "string to sign", &text);
 }
 
+/// Only counts.
+struct Length(usize);
+
+impl Sink for Length {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+/// What stands in the place of a session token.
+const HIDDEN: &[u8] = b"(hidden)";
+
 /// Puts something else in the place of a session token.
 fn hide_token(text: &mut Vec<u8>) {
     const HEADER: &[u8] = b"\nx-amz-security-token:";
@@ -34,7 +49,7 @@ fn hide_token(text: &mut Vec<u8>) {
         let value = at + HEADER.len();
         let len = memchr::memchr(b'\n', &text[value..]).unwrap_or(text.len() - value);
         text[value..value + len].zeroize();
-        text.splice(value..value + len, *b"(hidden)");
+        text.splice(value..value + len, HIDDEN.iter().copied());
     }
 }
 
