@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 use support::{Answer, Credentials, Nginx, Response, SECRET_KEY, Verifier};
 
 const DAY: u64 = 86_400;
-/// How long after the start of a test midnight comes.
-const BEFORE: u64 = 4;
+/// How many seconds after the start of a test midnight comes.
+fn before() -> u64 {
+    4 + u64::from(support::slowness())
+}
 
 /// Shortly before some midnight: what the clock is ahead by, and the days that meet there.
 struct Midnight {
@@ -23,7 +25,7 @@ impl Midnight {
         let now = support::unix(SystemTime::now()) as u64;
         let midnight = (now / DAY + 3) * DAY;
         let day = |time: u64| support::day(SystemTime::UNIX_EPOCH + Duration::from_secs(time));
-        Midnight { offset: midnight - BEFORE - now, days: [day(midnight - 1), day(midnight)] }
+        Midnight { offset: midnight - before() - now, days: [day(midnight - 1), day(midnight)] }
     }
 
     fn start(&self, s3: &Verifier, keys: &str) -> Nginx {
@@ -85,7 +87,9 @@ fn load(nginx: &Nginx) -> Vec<Response> {
                 })
             })
             .collect();
-        thread::sleep(Duration::from_secs(BEFORE + 3));
+        thread::sleep(
+            Duration::from_secs(before() + 3) + Duration::from_millis(500) * support::slowness(),
+        );
         over.store(true, Ordering::Relaxed);
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     })

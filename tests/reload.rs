@@ -107,14 +107,14 @@ fn ask(connection: &mut Connection, request: &str) -> Option<support::Response> 
 #[test]
 fn requests_in_flight_finish_with_the_old_key() {
     let s3 = Verifier::with_responder(Credentials::default(), |received| {
-        Answer::verdict(received).delay(Duration::from_millis(700))
+        Answer::verdict(received).delay(Duration::from_millis(700) * support::slowness())
     });
     let mut nginx = Nginx::start(&configuration(&s3, "us-east-1"));
     let addr = nginx.addr();
     thread::scope(|scope| {
         let clients: Vec<_> =
             (0..5).map(|n| scope.spawn(move || support::get(addr, format!("/{n}")))).collect();
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200) * support::slowness());
         nginx.reload("server { listen 127.0.0.1:{port}; return 204; }");
         assert_eq!(support::get(addr, "/x").status, 204);
         for client in clients {
@@ -163,6 +163,8 @@ fn a_hundred_reloads_leave_nothing_behind() {
         }
     }
     let ((before, files_before), (after, files_after)) = (measured[0], measured[1]);
-    assert!(after < before + 400, "{before} kB became {after} kB");
+    // memcheck keeps what was freed for a while
+    let more = if support::slowness() > 1 { 40_000 } else { 400 };
+    assert!(after < before + more, "{before} kB became {after} kB");
     assert!(files_after <= files_before + 1, "{files_before} files became {files_after}");
 }
