@@ -78,8 +78,9 @@ pub fn hash(request: Request, chain: *const ngx_chain_t) -> Option<Body> {
     if len == 0 {
         return Some(Body::NONE);
     }
-    // a hash of another length began in another location, or is of another body
-    if let Some(seen) = hasher(request, false).filter(|seen| seen.len() == len) {
+    // a hash of another length began in another location; a subrequest may have a body of its own
+    let seen = hasher(request, false).filter(|_| request.has_main_body());
+    if let Some(seen) = seen.filter(|seen| seen.len() == len) {
         return Some(Body::Seen { len, hash: seen.clone().finish() });
     }
     let mut hasher = PayloadHasher::default();

@@ -3,6 +3,7 @@
 mod conf;
 mod template;
 
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -134,6 +135,12 @@ impl Request {
     /// Whether the body has been asked for, by this module or another.
     pub fn has_asked_for_body(self) -> bool {
         !self.raw().request_body.is_null()
+    }
+
+    /// Whether the body is that of the main request.
+    pub fn has_main_body(self) -> bool {
+        // SAFETY: a live request has a main request
+        unsafe { ptr::eq((*self.raw().main).request_body, self.raw().request_body) }
     }
 
     /// Says whether the request waits for an operation.
@@ -281,21 +288,31 @@ pub fn pool_plain<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
     }
 }
 
+/// A value in a pool, which says what it is: a linker may make one of two functions that do the same.
+#[repr(C)]
+struct Tagged<T> {
+    id: TypeId,
+    value: T,
+}
+
 unsafe extern "C" fn drop_value<T>(data: *mut c_void) {
-    // SAFETY: `data` is the value that `pool_value` wrote, and a pool runs a cleanup once
-    guard(ptr::null_mut(), (), || unsafe { ptr::drop_in_place(data.cast::<T>()) });
+    // SAFETY: `data` is what `pool_value` wrote, and a pool runs a cleanup once
+    guard(ptr::null_mut(), (), || unsafe { ptr::drop_in_place(data.cast::<Tagged<T>>()) });
 }
 
 /// The value of this type that [`pool_value`] has put into `pool`, known by its cleanup; null if
 /// there is none.
-pub fn find_value<T>(pool: *mut ngx_pool_t) -> *mut T {
+pub fn find_value<T: 'static>(pool: *mut ngx_pool_t) -> *mut T {
     let handler: unsafe extern "C" fn(*mut c_void) = drop_value::<T>;
-    // SAFETY: `pool` is one that nginx gave us; its cleanups are linked up to a null pointer
+    // SAFETY: `pool` is one that nginx gave us; its cleanups are linked up to a null pointer. One
+    // with this handler has the data of a `pool_value`, which begins with its type
     unsafe {
         let mut cleanup = (*pool).cleanup;
         while let Some(entry) = cleanup.as_ref() {
-            if entry.handler.is_some_and(|other| ptr::fn_addr_eq(other, handler)) {
-                return entry.data.cast();
+            if entry.handler.is_some_and(|other| ptr::fn_addr_eq(other, handler))
+                && *entry.data.cast::<TypeId>() == TypeId::of::<T>()
+            {
+                return &raw mut (*entry.data.cast::<Tagged<T>>()).value;
             }
             cleanup = entry.next;
         }
@@ -304,17 +321,17 @@ pub fn find_value<T>(pool: *mut ngx_pool_t) -> *mut T {
 }
 
 /// Moves `value` into `pool`, which drops it when it is destroyed; null when there is no memory.
-pub fn pool_value<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
-    const { assert!(align_of::<T>() <= align_of::<usize>()) };
+pub fn pool_value<T: 'static>(pool: *mut ngx_pool_t, value: T) -> *mut T {
+    const { assert!(align_of::<Tagged<T>>() <= align_of::<usize>()) };
     // SAFETY: `pool` is one that nginx gave us; `data` of a cleanup has the size that was asked
     // for and is aligned for a pointer
     unsafe {
-        let Some(cleanup) = ngx_pool_cleanup_add(pool, size_of::<T>()).as_mut() else {
+        let Some(cleanup) = ngx_pool_cleanup_add(pool, size_of::<Tagged<T>>()).as_mut() else {
             return ptr::null_mut();
         };
-        let data = cleanup.data.cast::<T>();
-        data.write(value);
+        let data = cleanup.data.cast::<Tagged<T>>();
+        data.write(Tagged { id: TypeId::of::<T>(), value });
         cleanup.handler = Some(drop_value::<T>);
-        data
+        &raw mut (*data).value
     }
 }

@@ -140,9 +140,8 @@ impl Described {
 /// The request as it was signed, or else as it would be.
 fn written<'a>(request: Request) -> Option<&'a Written> {
     let conf = LocConf::of(request)?;
-    let context = Context::of(request)?;
-    if context.signed.is_some() {
-        return context.signed.as_ref();
+    if Context::of(request)?.signed.is_some() {
+        return Context::of(request)?.signed.as_ref();
     }
     let head = match request.upstream_method().unwrap_or(request.method_name()) {
         b"GET" => false,
@@ -151,6 +150,8 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
         _ => return None,
     };
     let destination = destination(request, conf)?;
+    // nothing that follows evaluates variables, which may be ours again
+    let context = Context::of(request)?;
     let of = Described::now(request, conf, destination, head);
     if context.described.as_ref().is_none_or(|(described, _)| *described != of) {
         context.described = Some((of, describe(request, conf, destination, head)?));
@@ -160,10 +161,8 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
 
 /// Where the request goes.
 fn destination(request: Request, conf: &LocConf) -> Option<Destination> {
-    match Context::of(request)?.destination {
-        Some(settled) => Some(settled),
-        None => conf.destination(request).ok(),
-    }
+    let settled = Context::of(request)?.destination;
+    settled.or_else(|| conf.destination(request).ok())
 }
 
 /// Signs the request that a plain `proxy_pass` would send to our host.
