@@ -182,6 +182,29 @@ fn what_names_no_bucket_is_refused() {
 }
 
 #[test]
+fn a_bucket_that_is_named_after_itself_is_refused() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = Nginx::start(&format!(
+        "{keys} map $aws_host $mapped {{ default a$aws_host; }}
+        server {{
+            listen 127.0.0.1:{{port}}; aws_sign;
+            location / {{ aws_s3_bucket $aws_host; proxy_pass http://{0}; }}
+            location /mapped/ {{ aws_s3_bucket $mapped; proxy_pass http://{0}; }}
+            location /endpoint/ {{ aws_endpoint $aws_authorization; proxy_pass http://{0}; }}
+        }}",
+        s3.addr(),
+        keys = support::directives(),
+    ));
+    // a map of nothing is a bucket's name
+    for (target, status) in [("/x", 400), ("/mapped/x", 200), ("/endpoint/x", 400), ("/x", 400)] {
+        assert_eq!(support::get(nginx.addr(), target).status, status, "{target}");
+    }
+    assert_eq!(s3.take().len(), 1);
+    let lines = nginx.error_log();
+    assert_eq!(lines.matches("is no bucket name").count(), 2);
+}
+
+#[test]
 fn a_variable_that_is_none_is_refused() {
     for (directive, line) in [
         ("aws_s3_bucket $nothing", "unknown \"nothing\" variable"),

@@ -44,6 +44,8 @@ pub struct Context {
     pub create_request: Option<Handler>,
     /// Where the request goes, once that is settled.
     pub destination: Option<Destination>,
+    /// Whether the destination's variables are being evaluated, which may be ours.
+    pub evaluating: bool,
     /// The request that was signed.
     pub signed: Option<Written>,
     /// The request that the variables speak of until then.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use ngx::ffi::{NGX_LOG_ERR, ngx_str_t};
 
 use super::LocConf;
+use crate::nginx::context::Context;
 use crate::nginx::ffi::{self, Request, Template};
 use crate::nginx::host;
 
@@ -78,6 +79,18 @@ impl LocConf {
                 lead: fixed.lead.as_deref().map(string),
             });
         }
+        let context = || Context::of(request).ok_or(NoDestination);
+        if std::mem::replace(&mut context()?.evaluating, true) {
+            // the bucket's name is made of itself
+            return Err(NoDestination);
+        }
+        let destination = self.evaluated(request);
+        context()?.evaluating = false;
+        destination
+    }
+
+    /// What variables make of the destination.
+    fn evaluated(&self, request: Request) -> Result<Destination, NoDestination> {
         let bucket = evaluate(request, &self.bucket, "aws_s3_bucket", "bucket name", host::bucket)?;
         let endpoint = evaluate(request, &self.endpoint, "aws_endpoint", "host", host::endpoint)?;
         let addressing = self.addressing.unwrap_or_default();
