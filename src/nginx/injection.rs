@@ -18,16 +18,13 @@ impl Injection {
     }
 
     fn new(uri: &[u8], unparsed: &[u8]) -> Self {
-        let has_end = |bytes: &[u8]| memchr::memchr2(b'\r', b'\n', bytes).is_some();
         let mut sources = [Vec::new(), Vec::new()];
-        if has_end(uri) {
+        if memchr::memchr2(b'\r', b'\n', uri).is_some() {
             sources[0].extend_from_slice(uri);
         }
-        if memchr::memchr(b'%', unparsed).is_some() {
-            let decoded: Vec<u8> = percent_decode(unparsed).collect();
-            if has_end(&decoded) {
-                sources[1] = decoded;
-            }
+        let is_end = |byte| matches!(byte, b'\r' | b'\n');
+        if memchr::memchr(b'%', unparsed).is_some() && percent_decode(unparsed).any(is_end) {
+            sources[1].extend(percent_decode(unparsed));
         }
         Injection { sources }
     }
