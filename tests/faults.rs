@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -198,7 +198,7 @@ fn there_is_no_room_for_a_body() {
 
 /// A server that reads so many bytes and then resets the connection.
 fn resetting(after: usize) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", support::free_port())).unwrap();
+    let listener = support::listen();
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {

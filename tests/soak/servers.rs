@@ -1,7 +1,7 @@
 //! What answers in a soak: a good server with an object under every key, and bad ones.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Servers {
 
 /// A server that does this with each connection.
 fn serve(with: impl Fn(TcpStream, usize) + Copy + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", support::free_port())).unwrap();
+    let listener = support::listen();
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
         for (count, stream) in listener.incoming().flatten().enumerate() {

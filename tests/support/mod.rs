@@ -120,6 +120,11 @@ pub fn directives_for(date: &str, region: &str, service: &str) -> String {
 
 /// A port of 127.0.0.1 that nobody listens on, below those that the system gives to clients.
 pub fn free_port() -> u16 {
+    listen().local_addr().unwrap().port()
+}
+
+/// Listens on such a port.
+pub fn listen() -> TcpListener {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -128,8 +133,8 @@ pub fn free_port() -> u16 {
     for _ in 0..COUNT {
         let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(FIRST + next % COUNT).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
         }
     }
     panic!("no port is free");

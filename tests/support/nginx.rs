@@ -155,11 +155,10 @@ impl Nginx {
         let is_worker = |pid: &u32| {
             let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let title = String::from_utf8_lossy(&title);
-            let leaving = title.contains("is shutting down");
+            let worker = ["nginx: worker process", "valgrind"].iter().any(|s| title.contains(s));
             let quits =
                 || self.error_log().contains(&format!("{pid}#{pid}: gracefully shutting down"));
-            title.contains("nginx: worker process") && !leaving
-                || title.contains("valgrind") && !quits()
+            worker && !title.contains("is shutting down") && !quits()
         };
         self.children().into_iter().filter(is_worker).collect()
     }

@@ -76,9 +76,10 @@ impl S3Server {
             .build()
             .unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
-        let addr = ("127.0.0.1", super::free_port());
-        let listener = runtime.block_on(TcpListener::bind(addr)).unwrap();
+        let listener = super::listen();
         let addr = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = runtime.block_on(async { TcpListener::from_std(listener) }).unwrap();
         runtime.spawn(accept(listener, service, Arc::clone(&requests)));
         S3Server { addr, requests, runtime: Some(runtime), files: None }
     }

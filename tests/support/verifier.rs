@@ -76,7 +76,7 @@ impl Verifier {
         credentials: Credentials,
         responder: impl Fn(&Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", super::free_port())).unwrap();
+        let listener = super::listen();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             credentials,
