@@ -54,7 +54,7 @@ fn configuration(s3: &Verifier, bad: &Servers, generation: u32) -> String {
             server {s3} backup;
         }}
         server {{
-            listen 127.0.0.1:{{port}} reuseport; aws_sign; client_max_body_size 4m;
+            listen 127.0.0.1:{{port}}; aws_sign; client_max_body_size 4m;
             add_header X-Generation {generation};
             location / {{ proxy_pass http://s3; }}
             location /cached/ {{ proxy_cache cache; proxy_cache_valid 1s; proxy_pass http://s3; }}
