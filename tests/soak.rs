@@ -86,7 +86,8 @@ fn configuration(s3: &Verifier, bad: &Servers, generation: u32) -> String {
 /// What the threads share.
 struct Shared {
     stop: AtomicBool,
-    /// How often a worker was killed: what is under way then may have no answer.
+    /// Counted before a worker is killed and when another has taken its place: what is under way
+    /// between the two may have no answer.
     kills: AtomicU64,
     answers: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<Vec<String>>,
@@ -125,11 +126,10 @@ fn client(nginx: std::net::SocketAddr, seed: u64, shared: &Shared) {
         let kills = shared.kills.load(Ordering::SeqCst);
         let slow = numbers.below(20) == 0;
         let answer = ask(nginx, location.put, &key, &body, slow);
-        // a worker may have been killed until now; its connections are gone
-        thread::sleep(Duration::from_millis(if answer.is_none() { 50 } else { 0 }));
-        let killed = shared.kills.load(Ordering::SeqCst) != kills;
+        // the connections of a killed worker are gone
+        let killed = kills % 2 == 1 || shared.kills.load(Ordering::SeqCst) != kills;
         match answer {
-            Some((status, text)) if Some(status) == location.right => {
+            Ok((status, text)) if Some(status) == location.right => {
                 let right = servers::object(&key, &body);
                 if text != right && !killed {
                     let text: String = text.chars().take(200).collect();
@@ -137,11 +137,11 @@ fn client(nginx: std::net::SocketAddr, seed: u64, shared: &Shared) {
                 }
                 shared.count(format!("{} {status}", location.path));
             }
-            Some((status, _)) if location.honest.contains(&status) => {
+            Ok((status, _)) if location.honest.contains(&status) => {
                 shared.count(format!("{} {status}", location.path));
             }
             // what garbage begins as an answer has no end
-            None if killed || ["/garbage/", "/retried/"].contains(&location.path) => {
+            Err(_) if killed || ["/garbage/", "/retried/"].contains(&location.path) => {
                 shared.count(format!("{} cut off", location.path));
             }
             other => shared.wrong.lock().unwrap().push(format!("{key}: {other:?}")),
@@ -156,23 +156,27 @@ fn ask(
     key: &str,
     body: &[u8],
     slow: bool,
-) -> Option<(u16, String)> {
-    let mut connection = Connection::open(nginx).ok()?;
+) -> std::io::Result<(u16, String)> {
+    let mut connection = Connection::open(nginx)?;
     let length = body.len().to_string();
     let headers = [("Content-Length", &*length)];
     let request =
         if put { message("PUT", key, &headers, body) } else { message("GET", key, &[], b"") };
     if slow {
         for piece in request.chunks(request.len() / 4 + 1) {
-            connection.send(piece).ok()?;
+            connection.send(piece)?;
             thread::sleep(Duration::from_millis(50));
         }
     } else {
         // who refuses a request early answers before all of it is sent
         let _ = connection.send(&request);
     }
-    let answer = connection.try_receive(false).ok()?;
-    answer.complete.then(|| (answer.status, answer.text()))
+    let answer = connection.try_receive(false)?;
+    if answer.complete {
+        Ok((answer.status, answer.text()))
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Open files and memory in KiB of the master and of a worker.
