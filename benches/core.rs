@@ -13,7 +13,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ngx_http_aws_auth_module::sigv4::{
-    AmzDate, CanonicalRequest, Header, Headers, Out, PayloadHash, PayloadHasher, Scope, Signature,
+    AmzDate, CanonicalRequest, Headers, Out, PayloadHash, PayloadHasher, Scope, Signature,
     SigningKey, StringToSign, uri,
 };
 use sha2::{Digest as _, Sha256};
@@ -64,18 +64,14 @@ fn sign<T>(
     let (path, mut out) = out.finish();
     uri::encode_query(request.query.as_bytes(), &mut out).unwrap();
     let query = out.written();
+    let payload = PayloadHash::EMPTY;
     let mut headers = Headers::new();
-    headers.insert(b"host", HOST.as_bytes()).unwrap();
+    headers.insert_lower(b"host", HOST.as_bytes()).unwrap();
+    headers.insert_lower(b"x-amz-content-sha256", payload.as_bytes()).unwrap();
+    headers.insert_lower(b"x-amz-date", date.as_bytes()).unwrap();
     for (name, value) in &request.headers {
         headers.insert(name.as_bytes(), value.as_bytes()).unwrap();
     }
-    let payload = PayloadHash::EMPTY;
-    let headers = headers
-        .with([
-            Header { name: b"x-amz-content-sha256", value: payload.as_bytes() },
-            Header { name: b"x-amz-date", value: date.as_bytes() },
-        ])
-        .unwrap();
     let request = CanonicalRequest { method: b"GET", path, query, headers: &headers, payload };
     let string = request.string_to_sign(date, scope);
     end(&request, &string)

@@ -15,7 +15,7 @@ mod scope;
 mod sink;
 pub mod uri;
 
-pub use canonical::{CanonicalRequest, Header, Headers, OutOfMemory, StringToSign};
+pub use canonical::{CanonicalRequest, Headers, OutOfMemory, StringToSign};
 pub use date::{AmzDate, Day};
 pub use key::{KeyError, Signature, SigningKey};
 pub use payload::{PayloadHash, PayloadHasher};

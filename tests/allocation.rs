@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use ngx_http_aws_auth_module::sigv4::uri::{encode_path, encode_query, encoded_len, query_len};
 use ngx_http_aws_auth_module::sigv4::{
-    AmzDate, CanonicalRequest, Header, Headers, Out, PayloadHash, Scope, Signature, SigningKey,
+    AmzDate, CanonicalRequest, Headers, Out, PayloadHash, Scope, Signature, SigningKey,
 };
 
 /// The system's allocator, with a count of what each thread asks of it.
@@ -79,18 +79,14 @@ impl Prepared {
         encode_query(query, &mut out).unwrap();
         let (query, mut out) = out.finish();
 
+        let payload = PayloadHash::EMPTY;
         let mut headers = Headers::new();
         headers.insert(b"Host", b"examplebucket.s3.amazonaws.com").unwrap();
         for (name, value) in extra {
             headers.insert(name.as_bytes(), value.as_bytes()).unwrap();
         }
-        let payload = PayloadHash::EMPTY;
-        let headers = headers
-            .with([
-                Header { name: b"X-Amz-Date", value: date.as_bytes() },
-                Header { name: b"X-Amz-Content-Sha256", value: payload.as_bytes() },
-            ])
-            .unwrap();
+        headers.insert(b"X-Amz-Date", date.as_bytes()).unwrap();
+        headers.insert(b"X-Amz-Content-Sha256", payload.as_bytes()).unwrap();
         headers.put_names(&mut out);
         CanonicalRequest { method: b"GET", path, query, headers: &headers, payload }
             .string_to_sign(date, &self.scope)

@@ -48,8 +48,8 @@ pub struct Context {
     pub evaluating: bool,
     /// The request that was signed.
     pub signed: Option<Written>,
-    /// The request that the variables speak of until then.
-    pub described: Option<(Described, Written)>,
+    /// The request that the variables speak of until then, in the pool, too: few requests have it.
+    pub described: Option<NonNull<(Described, Written)>>,
 }
 
 impl Context {

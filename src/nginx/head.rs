@@ -3,8 +3,8 @@
 //! No pointer of nginx's gets here: bytes in, bytes out.
 
 mod lines;
+mod refusal;
 
-use std::fmt;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -14,64 +14,10 @@ use super::methods::Methods;
 use super::passed::{is_own, is_token_byte, strip_prefix};
 use super::target::Target;
 use crate::sigv4::{
-    ALGORITHM, AmzDate, CanonicalRequest, Header, Headers, Out, OutOfMemory, PayloadHash, Sink,
-    StringToSign, uri,
+    ALGORITHM, AmzDate, CanonicalRequest, Headers, Out, PayloadHash, Sink, StringToSign, uri,
 };
 use lines::{Framing, header, line_len};
-
-/// Why a head is not signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It is no HTTP/1.x request: `aws_sign` stands beside another `*_pass` than `proxy_pass`.
-    NotHttp1,
-    /// A header line that is none, or that another server might read as two.
-    MalformedHeader,
-    /// A header line that a client has put there, behind a line end in its path.
-    Injected,
-    /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
-    Host,
-    /// The body is sent in chunks, or has another length than the head says.
-    Body,
-    /// The body would have to be signed before it is there.
-    Unbuffered,
-    /// The method is none of those that may be signed.
-    Method,
-    /// No credential is configured, or the clock is off the calendar.
-    Credential,
-    /// No memory.
-    Memory,
-}
-
-impl From<OutOfMemory> for Refusal {
-    fn from(_: OutOfMemory) -> Self {
-        Refusal::Memory
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refusal::NotHttp1 => {
-                "the upstream request is not HTTP/1.x: \"aws_sign\" works with \"proxy_pass\" \
-                 and \"proxy_http_version\" 1.0 or 1.1 only"
-            }
-            Refusal::MalformedHeader => "the upstream request has a malformed header line",
-            Refusal::Injected => {
-                "the upstream request has a header line from the client's URI: a decoded variable \
-                 stands in \"proxy_set_header\""
-            }
-            Refusal::Host => "the upstream request has no single \"Host\" header",
-            Refusal::Body => "the upstream request has a body that cannot be signed",
-            Refusal::Unbuffered => {
-                "a body cannot be signed with \"proxy_request_buffering off\", unless with \
-                 \"aws_payload unsigned\""
-            }
-            Refusal::Method => "the method of the upstream request is not in \"aws_sign_methods\"",
-            Refusal::Credential => "there is no credential to sign with",
-            Refusal::Memory => "no memory",
-        })
-    }
-}
+pub use refusal::Refusal;
 
 /// What becomes of a header that nginx wrote.
 enum Fate {
@@ -105,18 +51,18 @@ fn fate(name: &[u8]) -> Fate {
 
 /// A head that will be signed, and all that goes into it.
 pub struct Plan<'a> {
+    rules: &'a Rules<'a>,
     method: &'a [u8],
     target: Target<'a>,
     /// ` HTTP/1.x` with its line end.
     version: &'a [u8],
     /// The headers that go out as they are, with their line ends, in pieces.
     passed: SmallVec<[&'a [u8]; 8]>,
+    /// What is signed of them.
     headers: Headers<'a>,
     host: &'a [u8],
     payload: PayloadHash,
     body: &'a [u8],
-    credential: &'a Credential,
-    date: AmzDate,
 }
 
 /// Where the parts of a signed request stand in the buffer that it was written to.
@@ -176,55 +122,55 @@ impl Body {
 }
 
 impl<'a> Plan<'a> {
-    /// Takes `wire` apart, a request as the proxy module wrote it, whose target stands at `range`.
-    ///
-    /// `target` makes sense of the target's bytes, `foreign` tells of a header with this name and
-    /// this value whether it is the client's.
-    pub fn new(
-        wire: &'a [u8],
-        range: Range<usize>,
-        target: impl FnOnce(&'a [u8]) -> Target<'a>,
-        foreign: impl Fn(&[u8], &[u8]) -> bool,
-        rules: &Rules<'a>,
-    ) -> Result<Self, Refusal> {
-        let method = wire.get(..range.start).and_then(|m| m.strip_suffix(b" "));
-        let method = method.filter(|m| !m.is_empty() && m.iter().all(u8::is_ascii_uppercase));
-        let method = method.ok_or(Refusal::NotHttp1)?;
-        let rest = wire.get(range.end..).ok_or(Refusal::NotHttp1)?;
-        let (version, lines) = rest.split_at_checked(11).ok_or(Refusal::NotHttp1)?;
-        if !matches!(version, b" HTTP/1.0\r\n" | b" HTTP/1.1\r\n") {
-            return Err(Refusal::NotHttp1);
-        }
-        if !rules.methods.contains(method) {
-            return Err(Refusal::Method);
-        }
-        let mut plan = Plan {
-            method,
-            target: target(&wire[range]),
-            version,
+    /// A plan for a request that was not read yet.
+    pub fn new(rules: &'a Rules<'a>) -> Self {
+        Plan {
+            rules,
+            method: &[],
+            target: Target::default(),
+            version: &[],
             passed: SmallVec::new(),
             headers: Headers::new(),
             host: rules.host.unwrap_or_default(),
             payload: PayloadHash::EMPTY,
             body: &[],
-            credential: rules.credential,
-            date: rules.date,
-        };
-        plan.read(lines, foreign, rules)?;
-        plan.headers.insert(b"host", plan.host)?;
-        if let Some(token) = plan.credential.token() {
-            plan.headers.insert(b"x-amz-security-token", token)?;
         }
-        Ok(plan)
+    }
+
+    /// Takes `wire` apart, a request as the proxy module wrote it, whose target stands at `range`.
+    ///
+    /// `target` makes sense of the target's bytes, `foreign` tells of a header with this name and
+    /// this value whether it is the client's.
+    pub fn read(
+        &mut self,
+        wire: &'a [u8],
+        range: Range<usize>,
+        target: impl FnOnce(&'a [u8]) -> Target<'a>,
+        foreign: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Refusal> {
+        let method = wire.get(..range.start).and_then(|m| m.strip_suffix(b" "));
+        let method = method.filter(|m| !m.is_empty() && m.iter().all(u8::is_ascii_uppercase));
+        self.method = method.ok_or(Refusal::NotHttp1)?;
+        let rest = wire.get(range.end..).ok_or(Refusal::NotHttp1)?;
+        let (version, lines) = rest.split_at_checked(11).ok_or(Refusal::NotHttp1)?;
+        if !matches!(version, b" HTTP/1.0\r\n" | b" HTTP/1.1\r\n") {
+            return Err(Refusal::NotHttp1);
+        }
+        self.version = version;
+        if !self.rules.methods.contains(self.method) {
+            return Err(Refusal::Method);
+        }
+        self.target = target(&wire[range]);
+        self.read_lines(lines, foreign)
     }
 
     /// Sorts the header lines, up to the empty one and the body behind it.
-    fn read(
+    fn read_lines(
         &mut self,
         lines: &'a [u8],
         foreign: impl Fn(&[u8], &[u8]) -> bool,
-        rules: &Rules<'a>,
     ) -> Result<(), Refusal> {
+        let rules = self.rules;
         let mut hosts = 0;
         let mut framing = Framing::default();
         // the lines that go out as they are are copied in runs
@@ -314,18 +260,18 @@ impl<'a> Plan<'a> {
             + self.version.len()
             + self.host.len()
             + passed
-            + self.credential.text().len()
-            + self.credential.token().map_or(0, <[u8]>::len)
+            + self.rules.credential.text().len()
+            + self.rules.credential.token().map_or(0, <[u8]>::len)
             + self.headers.names_len()
             + self.body.len()
             + self.scratch()
             // the names of our own headers, their values but for the credential, and line ends
-            + 448
+            + 352
     }
 
     /// The room to normalise the path in, which other services than S3 want.
     fn scratch(&self) -> usize {
-        if self.credential.scope().is_s3() { 0 } else { 3 * self.target.capacity() }
+        if self.rules.credential.scope().is_s3() { 0 } else { 3 * self.target.capacity() }
     }
 
     /// Writes the signed request into `buf`, after `observe` has seen what is signed.
@@ -338,11 +284,15 @@ impl<'a> Plan<'a> {
         buf: &mut [u8],
         observe: impl FnOnce(&CanonicalRequest<'_, '_>, &StringToSign<'_>),
     ) -> Result<Signed, Refusal> {
-        let &Plan { method, date, payload, credential, .. } = self;
-        let headers = self.headers.with([
-            Header { name: b"x-amz-content-sha256", value: payload.as_bytes() },
-            Header { name: b"x-amz-date", value: date.as_bytes() },
-        ])?;
+        let &Plan { method, payload, rules: &Rules { credential, date, .. }, .. } = self;
+        let mut headers = Headers::new();
+        headers.insert_lower(b"host", self.host)?;
+        headers.insert_lower(b"x-amz-content-sha256", payload.as_bytes())?;
+        headers.insert_lower(b"x-amz-date", date.as_bytes())?;
+        if let Some(token) = credential.token() {
+            headers.insert_lower(b"x-amz-security-token", token)?;
+        }
+        headers.extend(&self.headers)?;
 
         let (buf, scratch) = buf.split_at_mut(buf.len() - self.scratch());
         let mut out = Out::new(buf);

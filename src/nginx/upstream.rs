@@ -245,7 +245,8 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
             conf.passes(name) || framed == Framed::WithTrailer && streaming::is_framing(name);
         !passes && foreign.is_foreign(name, value)
     };
-    let plan = Plan::new(wire, range, target, is_foreign, &rules)?;
+    let mut plan = Plan::new(&rules);
+    plan.read(wire, range, target, is_foreign)?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity()).ok_or(Refusal::Memory)?;
     let parts = plan.write(memory, |canonical, string| debug::log(request, canonical, string))?;
     if credential.token().is_some() && !ffi::wipe_with(request.pool(), memory) {

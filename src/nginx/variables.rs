@@ -1,5 +1,7 @@
 //! The variables: one table, one getter.
 
+use std::ptr::NonNull;
+
 use ngx::ffi::{
     NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
     ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
@@ -153,10 +155,18 @@ fn written<'a>(request: Request) -> Option<&'a Written> {
     // nothing that follows evaluates variables, which may be ours again
     let context = Context::of(request)?;
     let of = Described::now(request, conf, destination, head);
-    if context.described.as_ref().is_none_or(|(described, _)| *described != of) {
-        context.described = Some((of, describe(request, conf, destination, head)?));
+    // SAFETY: made below, in the pool of the request, and never changed
+    let known = context.described.map(|known| unsafe { known.as_ref() });
+    if let Some((described, written)) = known
+        && *described == of
+    {
+        return Some(written);
     }
-    context.described.as_ref().map(|(_, written)| written)
+    let written = describe(request, conf, destination, head)?;
+    let described = NonNull::new(ffi::pool_plain(request.pool(), (of, written)))?;
+    context.described = Some(described);
+    // SAFETY: as above
+    Some(unsafe { &described.as_ref().1 })
 }
 
 /// Where the request goes.
@@ -196,7 +206,8 @@ fn describe(
             None => target,
         }
     };
-    let plan = Plan::new(wire, slash, target, |_, _| false, &rules).ok()?;
+    let mut plan = Plan::new(&rules);
+    plan.read(wire, slash, target, |_, _| false).ok()?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity())?;
     let parts =
         plan.write(memory, |canonical, string| debug::log(request, canonical, string)).ok()?;

@@ -60,7 +60,10 @@ pub fn head(data: &[u8]) {
         true => Target::encoded(wire).led_by(b"/bucket"),
         false => Target::encoded(wire),
     };
-    let Ok(plan) = Plan::new(wire, start..end, target, foreign, &rules) else { return };
+    let mut plan = Plan::new(&rules);
+    if plan.read(wire, start..end, target, foreign).is_err() {
+        return;
+    }
     let mut buf = vec![0; plan.capacity()];
     let signed = plan.write(&mut buf, |_, _| ()).expect("there is memory");
     // line ends before this are bytes of a path

@@ -22,16 +22,8 @@ impl fmt::Display for OutOfMemory {
 
 impl std::error::Error for OutOfMemory {}
 
-/// A header that is signed: its name in any case, its value as it is sent.
-#[derive(Clone, Copy)]
-pub struct Header<'a> {
-    /// The name.
-    pub name: &'a [u8],
-    /// The value.
-    pub value: &'a [u8],
-}
-
-/// A header, and whether its name is in lower case already, as most are.
+/// A header that is signed, its value as it is sent, and whether its name is in lower case already,
+/// as most are.
 #[derive(Clone, Copy)]
 struct Entry<'a> {
     name: &'a [u8],
@@ -40,11 +32,6 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(header: Header<'a>) -> Self {
-        let Header { name, value } = header;
-        Entry { name, value, lower: !name.iter().any(u8::is_ascii_uppercase) }
-    }
-
     /// The order of the names in lower case.
     fn compare(&self, other: &Entry<'_>) -> Ordering {
         if self.lower && other.lower {
@@ -71,25 +58,26 @@ impl<'a> Headers<'a> {
 
     /// Adds a header behind those of the same name.
     pub fn insert(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), OutOfMemory> {
-        self.0.try_reserve(1).map_err(|_| OutOfMemory)?;
-        let entry = Entry::new(Header { name, value });
-        let place = self.0.partition_point(|header| header.compare(&entry).is_le());
-        self.0.insert(place, entry);
-        Ok(())
+        let lower = !name.iter().any(u8::is_ascii_uppercase);
+        self.place(Entry { name, value, lower })
     }
 
-    /// These headers and two more, for as long as all of them live.
-    pub fn with<'b>(&self, more: [Header<'b>; 2]) -> Result<Headers<'b>, OutOfMemory>
-    where
-        'a: 'b,
-    {
-        let mut headers = Headers::new();
-        headers.0.try_reserve(self.0.len() + more.len()).map_err(|_| OutOfMemory)?;
-        headers.0.extend(self.0.iter().copied());
-        for header in more {
-            headers.insert(header.name, header.value)?;
-        }
-        Ok(headers)
+    /// Adds a header whose name is in lower case.
+    pub fn insert_lower(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), OutOfMemory> {
+        debug_assert!(!name.iter().any(u8::is_ascii_uppercase));
+        self.place(Entry { name, value, lower: true })
+    }
+
+    /// Adds the headers of another list.
+    pub fn extend<'b: 'a>(&mut self, other: &Headers<'b>) -> Result<(), OutOfMemory> {
+        other.0.iter().try_for_each(|entry| self.place(*entry))
+    }
+
+    fn place(&mut self, entry: Entry<'a>) -> Result<(), OutOfMemory> {
+        self.0.try_reserve(1).map_err(|_| OutOfMemory)?;
+        let before = self.0.iter().rposition(|header| header.compare(&entry).is_le());
+        self.0.insert(before.map_or(0, |before| before + 1), entry);
+        Ok(())
     }
 
     /// The headers of each name.

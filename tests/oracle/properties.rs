@@ -10,7 +10,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4::SigningParams;
 use ngx_http_aws_auth_module::sigv4::uri::{self, encode_path, encode_query, normalize_path};
 use ngx_http_aws_auth_module::sigv4::{
-    AmzDate, CanonicalRequest, Header, Headers, Out, PayloadHash, Scope, SigningKey,
+    AmzDate, CanonicalRequest, Headers, Out, PayloadHash, Scope, SigningKey,
 };
 use percent_encoding::percent_decode;
 
@@ -118,12 +118,8 @@ fn ours(request: &Request, identity: &Identity, path: &[u8], query: &[u8]) -> St
     for (name, value) in &request.headers {
         headers.insert(name.as_bytes(), value.as_bytes()).unwrap();
     }
-    let headers = headers
-        .with([
-            Header { name: b"X-Amz-Date", value: date.as_bytes() },
-            Header { name: b"X-Amz-Content-Sha256", value: payload.as_bytes() },
-        ])
-        .unwrap();
+    headers.insert(b"X-Amz-Date", date.as_bytes()).unwrap();
+    headers.insert(b"X-Amz-Content-Sha256", payload.as_bytes()).unwrap();
     let canonical = if request.s3 { path.to_vec() } else { normalized(path) };
     let signature = CanonicalRequest {
         method: request.method.as_bytes(),

@@ -43,7 +43,8 @@ impl Case {
                 .iter()
                 .any(|(n, v)| n.as_bytes().eq_ignore_ascii_case(name) && v.as_bytes() == value)
         };
-        let plan = Plan::new(wire.as_bytes(), start..end, Target::encoded, foreign, &rules)?;
+        let mut plan = Plan::new(&rules);
+        plan.read(wire.as_bytes(), start..end, Target::encoded, foreign)?;
         let mut buf = vec![0; plan.capacity()];
         let mut canonical = Vec::new();
         let signed = plan.write(&mut buf, |request, _| request.write_to(&mut canonical))?;
