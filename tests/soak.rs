@@ -256,6 +256,10 @@ fn soak() {
         println!("{count:>9} {what}");
     }
     println!("{requests:>9} requests at the server, all signed");
+    let (signed, unsigned) = (&bad.heads.signed, &bad.heads.unsigned);
+    println!("{:>9} signed requests at bad servers", signed.load(Ordering::Relaxed));
+    assert_eq!(unsigned.load(Ordering::Relaxed), 0, "unsigned requests at bad servers");
+    assert!(signed.load(Ordering::Relaxed) > 0);
     println!("{generation:>9} reloads, {} kills", shared.kills.load(Ordering::SeqCst) / 2);
     let wrong = shared.wrong.lock().unwrap();
     assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);

@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -34,25 +36,48 @@ pub struct Servers {
     pub stalls: SocketAddr,
     pub resets: SocketAddr,
     pub garbage: SocketAddr,
+    pub heads: Arc<Heads>,
+}
+
+/// The heads of requests that came to the bad servers.
+#[derive(Default)]
+pub struct Heads {
+    pub signed: AtomicU64,
+    pub unsigned: AtomicU64,
+}
+
+impl Heads {
+    /// Reads a head and counts it; what has no end, as of a killed worker, is none.
+    fn read(&self, stream: &mut TcpStream) {
+        let (mut head, mut piece) = (Vec::new(), [0; 4096]);
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            match stream.read(&mut piece) {
+                Ok(len) if len > 0 => head.extend_from_slice(&piece[..len]),
+                _ => return,
+            }
+        }
+        let head = String::from_utf8_lossy(&head);
+        let signed = head.contains("\r\nAuthorization: AWS4-HMAC-SHA256 Credential=");
+        let count = if signed { &self.signed } else { &self.unsigned };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Servers {
     pub fn start() -> Servers {
+        let heads = Arc::new(Heads::default());
         Servers {
             refused: SocketAddr::from(([127, 0, 0, 1], support::free_port())),
-            stalls: serve(|mut stream, _| {
-                let _ = stream.read(&mut [0; 4096]);
+            stalls: serve(&heads, |_, _| {
                 thread::sleep(Duration::from_millis(800));
             }),
-            resets: serve(|mut stream, count| {
-                let _ = stream.read(&mut [0; 4096]);
+            resets: serve(&heads, |mut stream, count| {
                 if count % 2 == 0 {
                     let _ = stream.write_all(b"HTTP/1.1 20");
                 }
                 let _ = verifier::reset(stream);
             }),
-            garbage: serve(|mut stream, count| {
-                let _ = stream.read(&mut [0; 4096]);
+            garbage: serve(&heads, |mut stream, count| {
                 let garbage: &[u8] = match count % 6 {
                     0 => b"\0\x01\x02\xff\xfe garbage\r\n\r\n",
                     1 => b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
@@ -63,17 +88,26 @@ impl Servers {
                 };
                 let _ = stream.write_all(garbage);
             }),
+            heads,
         }
     }
 }
 
-/// A server that does this with each connection.
-fn serve(with: impl Fn(TcpStream, usize) + Copy + Send + 'static) -> SocketAddr {
+/// A server that reads the head of a request on each connection, and then does this.
+fn serve(
+    heads: &Arc<Heads>,
+    with: impl Fn(TcpStream, usize) + Copy + Send + 'static,
+) -> SocketAddr {
     let listener = support::listen();
     let addr = listener.local_addr().unwrap();
+    let heads = Arc::clone(heads);
     thread::spawn(move || {
-        for (count, stream) in listener.incoming().flatten().enumerate() {
-            thread::spawn(move || with(stream, count));
+        for (count, mut stream) in listener.incoming().flatten().enumerate() {
+            let heads = Arc::clone(&heads);
+            thread::spawn(move || {
+                heads.read(&mut stream);
+                with(stream, count);
+            });
         }
     });
     addr
