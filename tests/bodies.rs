@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::http::{Connection, message};
+use support::http::{Connection, chunks, message};
 use support::{ACCESS_KEY, Answer, Credentials, Nginx, S3Server, SECRET_KEY, Verifier};
 
 /// Bodies of no, one, some and many bytes: in one buffer, in several, in a file.
@@ -76,14 +76,7 @@ impl Site {
 
 /// `body` in chunks.
 fn chunked(body: &[u8]) -> Vec<u8> {
-    let mut sent = Vec::new();
-    for piece in body.chunks(7777) {
-        sent.extend(format!("{:x}\r\n", piece.len()).bytes());
-        sent.extend(piece);
-        sent.extend(b"\r\n");
-    }
-    sent.extend(b"0\r\n\r\n");
-    sent
+    [chunks(body, 7777), b"0\r\n\r\n".to_vec()].concat()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::http::message;
+use support::http::{chunks, message};
 use support::{Credentials, Nginx, Received, Verifier};
 
 const METHODS: &str = "aws_sign_methods GET HEAD PUT POST DELETE;";
@@ -100,14 +100,7 @@ const TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 /// A body in the framing of S3, with a checksum behind it.
 fn framed(body: &[u8]) -> Vec<u8> {
-    let mut framed = Vec::new();
-    for piece in body.chunks(65536) {
-        framed.extend(format!("{:x}\r\n", piece.len()).bytes());
-        framed.extend(piece);
-        framed.extend(b"\r\n");
-    }
-    framed.extend(b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
-    framed
+    [chunks(body, 65536), b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n".to_vec()].concat()
 }
 
 #[test]

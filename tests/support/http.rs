@@ -85,6 +85,13 @@ pub fn message(
     bytes
 }
 
+/// `body` in chunks of `size` bytes, as HTTP and S3 frame them, without the last one that ends them.
+pub fn chunks(body: &[u8], size: usize) -> Vec<u8> {
+    let chunk =
+        |piece: &[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+    body.chunks(size).flat_map(chunk).collect()
+}
+
 /// A connection for more than one request.
 pub struct Connection {
     stream: BufReader<TcpStream>,
