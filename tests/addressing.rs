@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{ACCESS_KEY, Credentials, Nginx, S3Server, SECRET_KEY, Verifier};
+use support::{ACCESS_KEY, Answer, Credentials, Nginx, S3Server, SECRET_KEY, Verifier};
 
 #[test]
 fn the_bucket_leads_the_path() {
@@ -215,4 +215,108 @@ fn a_variable_that_is_none_is_refused() {
         let lines: Vec<_> = stderr.lines().filter(|line| line.contains("[emerg]")).collect();
         assert!(!good && lines.len() == 1 && lines[0].contains(line), "{stderr}");
     }
+}
+
+#[test]
+fn a_bucket_leaves_the_captures_of_its_location_alone() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = Nginx::start(&format!(
+        "{keys}
+        map $http_host $bucket {{ ~^([a-z]+)\\.(example)\\.com$ my-$1-$2; }}
+        upstream up {{ server {s3}; }}
+        server {{
+            listen 127.0.0.1:{{port}};
+            aws_sign;
+            aws_s3_bucket $bucket;
+            aws_endpoint s3.test;
+            location ~ ^/files/(.*)$ {{ proxy_set_header X-Key $1; proxy_pass http://up/$1; }}
+            location ~ ^/(.)/(.)/(.)/(.*)$ {{ proxy_set_header X-Key $3; proxy_pass http://up/$4$1; }}
+            location ~ ^/first/(.*)$ {{ aws_s3_bucket $1; proxy_set_header X-Key $1; proxy_pass http://up/$1; }}
+            location ~ ^/cached/(.*)$ {{
+                proxy_cache_key $aws_host$1; proxy_set_header X-Key $1; proxy_pass http://up/$1;
+            }}
+            location /plain/ {{ proxy_set_header X-Key a$1; proxy_pass http://up; }}
+        }}",
+        keys = support::directives(),
+        s3 = s3.addr(),
+    ));
+    for (target, bucket, sent, key) in [
+        ("/files/report.pdf", "my-docs-example", "/report.pdf", "report.pdf"),
+        ("/files/a%3Fb", "my-docs-example", "/a%3Fb", "a?b"),
+        ("/a/b/c/d", "my-docs-example", "/da", "c"),
+        ("/first/x", "x", "/x", "x"),
+        ("/cached/x", "my-docs-example", "/x", "x"),
+        ("/plain/x", "my-docs-example", "/plain/x", "a"),
+    ] {
+        let response = support::get_with(nginx.addr(), target, &[("Host", "docs.example.com")]);
+        assert_eq!(response.status, 200, "{target}: {}", response.text());
+        let received = &s3.take()[0];
+        assert_eq!(received.verdict, Ok(()), "{target}");
+        assert_eq!(received.host, format!("{bucket}.s3.test"), "{target}");
+        assert_eq!(String::from_utf8_lossy(&received.target), sent, "{target}");
+        assert_eq!(received.header("X-Key").as_deref(), Some(key), "{target}");
+    }
+}
+
+#[test]
+fn a_cache_tells_buckets_apart() {
+    let s3 = Verifier::with_responder(Credentials::default(), |received| {
+        Answer::new(200, format!("{} {}", received.host, received.target.escape_ascii()))
+    });
+    let nginx = Nginx::start(&format!(
+        "{keys}
+        map $http_host $bucket {{ one.test one; two.test two; }}
+        proxy_cache_path {{prefix}}/cache keys_zone=c:1m; proxy_cache c; proxy_cache_valid 1h;
+        proxy_cache_key $aws_host/$aws_s3_bucket$uri$is_args$args;
+        aws_endpoint s3.test;
+        add_header X-Bucket $aws_s3_bucket;
+        upstream up {{ server {s3}; }}
+        server {{
+            listen 127.0.0.1:{{port}};
+            aws_sign;
+            aws_s3_bucket $bucket;
+            location / {{ proxy_pass http://up; }}
+            location /path/ {{ aws_s3_addressing path; proxy_pass http://up/; }}
+            location /endpoint/ {{ aws_s3_bucket fixed; aws_s3_addressing path; proxy_pass http://up; }}
+        }}
+        server {{
+            listen 127.0.0.1:{{port}}; server_name none.test;
+            location / {{ aws_sign; proxy_pass http://up; }}
+        }}",
+        keys = support::directives(),
+        s3 = s3.addr(),
+    ));
+    for _ in 0..2 {
+        for (target, name, bucket, answer) in [
+            ("/x", "one", Some("one"), "one.s3.test /x"),
+            ("/x", "two", Some("two"), "two.s3.test /x"),
+            ("/path/x", "one", Some("one"), "s3.test /one/x"),
+            ("/path/x", "two", Some("two"), "s3.test /two/x"),
+            ("/endpoint/x", "two", Some("fixed"), "s3.test /fixed/endpoint/x"),
+            ("/x", "none", None, "s3.test /x"),
+        ] {
+            let host = format!("{name}.test");
+            let response = support::get_with(nginx.addr(), target, &[("Host", &host)]);
+            assert_eq!((response.status, &*response.text()), (200, answer), "{name} {target}");
+            assert_eq!(response.header("X-Bucket"), bucket, "{name} {target}");
+        }
+    }
+    assert_eq!(s3.take().len(), 6, "the second time, all were hits");
+}
+
+#[test]
+fn who_has_a_variable_of_that_name_keeps_it() {
+    let s3 = Verifier::start(Credentials::default());
+    let nginx = Nginx::start(&format!(
+        "{keys}
+        map $arg_b $aws_s3_bucket {{ default mapped-$arg_b; }}
+        server {{
+            listen 127.0.0.1:{{port}};
+            location / {{ aws_sign; aws_s3_bucket $aws_s3_bucket; proxy_pass http://{s3}; }}
+        }}",
+        keys = support::directives(),
+        s3 = s3.addr(),
+    ));
+    assert_eq!(support::get(nginx.addr(), "/x?b=1").status, 200);
+    assert_eq!(s3.take()[0].host, "mapped-1.s3.amazonaws.com");
 }

@@ -190,3 +190,101 @@ fn a_body_signed_in_chunks_is_refused() {
     assert!(s3.take().is_empty());
     assert!(nginx.stop().contains("have it send a body that is not signed in chunks"));
 }
+
+#[test]
+fn a_query_of_a_write_has_no_headers_in_it() {
+    let s3 = verifier();
+    let nginx = start(
+        &s3,
+        "location / { proxy_pass http://s3; }
+        location /meta/ { aws_pass_header x-amz-meta-*; proxy_pass http://s3; }
+        location /path/ { aws_s3_addressing path; proxy_pass http://s3/; }",
+    );
+    let query =
+        "?x-amz-meta-a=1&X-Amz-Acl=public-read&x%2damz-copy-source=/b/k&partNumber=2&x-id=P";
+    for (method, target, sent) in [
+        ("PUT", "/x", "/x?partNumber=2&x-id=P"),
+        ("POST", "/x", "/x?partNumber=2&x-id=P"),
+        ("DELETE", "/path/x", "/bucket/x?partNumber=2&x-id=P"),
+        ("PUT", "/meta/x", "/meta/x?partNumber=2&x-amz-meta-a=1&x-id=P"),
+        // what only reads is as it was asked
+        (
+            "GET",
+            "/x",
+            "/x?X-Amz-Acl=public-read&partNumber=2&x-amz-copy-source=%2Fb%2Fk&x-amz-meta-a=1&x-id=P",
+        ),
+    ] {
+        let request = message(method, format!("{target}{query}"), &[], b"");
+        assert_eq!(support::request(nginx.addr(), request).status, 200, "{method} {target}");
+        let received = &s3.take()[0];
+        assert_eq!(received.verdict, Ok(()), "{method} {target}");
+        assert_eq!(String::from_utf8_lossy(&received.target), sent, "{method}");
+    }
+}
+
+#[test]
+fn no_value_of_a_client_takes_a_header_of_the_operator_away() {
+    let s3 = verifier();
+    let nginx = start(
+        &s3,
+        "location / {
+            proxy_set_header x-amz-meta-user $http_x_user;
+            proxy_set_header X-Amz-Acl private;
+            proxy_set_header x-amz-tagging '';
+            proxy_pass http://s3;
+        }
+        location /set/ {
+            proxy_set_header X-Amz-Acl private; proxy_set_body $arg_body; proxy_pass http://s3;
+        }",
+    );
+    for value in ["anna", "\"set by the client\"", "\x7fset by the client", "a"] {
+        let headers = [
+            ("X-User", value),
+            ("x-amz-meta-user", value),
+            ("x-amz-acl", value),
+            ("x-amz-tagging", value),
+            ("x-amz-other", value),
+        ];
+        let response = support::request(nginx.addr(), message("PUT", "/x", &headers, b""));
+        let received = s3.take();
+        if value.contains('\x7f') {
+            assert_eq!((response.status, received.len()), (500, 0));
+            continue;
+        }
+        assert_eq!((response.status, &received[0].verdict), (200, &Ok(())), "{value}");
+        assert_eq!(extra(&received[0]), ["x-amz-acl", "x-amz-meta-user"], "{value}");
+        assert_eq!(received[0].header("x-amz-acl").as_deref(), Some("private"));
+        assert_eq!(received[0].header("x-amz-meta-user").as_deref(), Some(value));
+    }
+    for body in
+        ["x-amz-acl:\"set by the client\"", "x-amz-acl:\x7fset by the client", "\r\nx-amz-acl:a"]
+    {
+        let headers = [("x-amz-other", "a")];
+        let request = message(
+            "PUT",
+            format!("/set/x?body={body}").replace([' ', '\r', '\n', '\x7f'], "+"),
+            &headers,
+            b"",
+        );
+        assert_eq!(support::request(nginx.addr(), request).status, 200, "{body}");
+        assert_eq!(extra(&s3.take()[0]), ["x-amz-acl"], "{body}");
+    }
+}
+
+#[test]
+fn many_headers_are_dropped_and_many_pass() {
+    let s3 = verifier();
+    let nginx = start(
+        &s3,
+        "location / { proxy_pass http://s3; }
+        location /all/ { aws_pass_header x-amz-*; proxy_pass http://s3; }",
+    );
+    let names: Vec<String> = (0..1000).rev().map(|n| format!("X-Amz-{n:03}")).collect();
+    let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    for (target, passed) in [("/x", 0), ("/all/x", 1000)] {
+        let response = support::request(nginx.addr(), message("GET", target, &headers, b""));
+        assert_eq!(response.status, 200, "{target}");
+        let received = &s3.take()[0];
+        assert_eq!((&received.verdict, extra(received).len()), (&Ok(()), passed), "{target}");
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use support::http::{Connection, message};
 use support::{Answer, Credentials, Nginx, Response, SECRET_KEY, Verifier};
 
 const DAY: u64 = 86_400;
@@ -44,7 +45,7 @@ impl Midnight {
                 "aws_access_key AKIDEXAMPLE; aws_s3_bucket bucket; {keys}
                 proxy_read_timeout 10s;
                 server {{
-                    listen 127.0.0.1:{{port}}; aws_sign;
+                    listen 127.0.0.1:{{port}}; aws_sign; aws_sign_methods GET PUT;
                     location / {{ proxy_pass http://{}; }}
                 }}",
                 s3.addr()
@@ -141,6 +142,22 @@ fn a_ring_that_is_over_refuses() {
     assert!(days(&s3).iter().all(|day| *day == midnight.days[0]));
     let log = nginx.stop();
     assert_eq!(log.matches("aws_sign: no signing key is for today").count(), 1);
+}
+
+#[test]
+fn an_upload_that_ends_after_the_last_key_is_refused() {
+    let s3 = server();
+    let midnight = Midnight::soon();
+    let nginx = midnight.start(&s3, &midnight.ring(&[&midnight.days[0]]));
+    let mut upload = Connection::open(nginx.addr()).unwrap();
+    upload.send(&message("PUT", "/x", &[("Content-Length", "4")], b"bo")).unwrap();
+    thread::sleep(Duration::from_secs(before() + 2));
+    upload.send(b"dy").unwrap();
+    assert_eq!(upload.receive().status, 500);
+    assert!(s3.take().is_empty());
+    let log = nginx.stop();
+    assert!(log.contains("aws_sign: no signing key is for today"), "{log}");
+    assert!(log.contains("aws_sign: there is no credential to sign with"), "{log}");
 }
 
 #[test]

@@ -12,11 +12,11 @@ use ngx::ffi::{
 };
 
 use super::ffi::{self, Request};
-use super::head::Body;
+use super::head::{Body, Refusal};
 use super::location::LocConf;
 use super::methods::is_reading;
 use super::streaming::Framed;
-use crate::sigv4::PayloadHasher;
+use crate::sigv4::{PayloadHash, PayloadHasher};
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 * 1024;
@@ -72,16 +72,39 @@ fn hasher<'a>(request: Request, make: bool) -> Option<&'a mut PayloadHasher> {
     unsafe { hasher.as_mut() }
 }
 
-/// Hashes the body in a chain; `None` if it cannot be read.
-pub fn hash(request: Request, chain: *const ngx_chain_t) -> Option<Body> {
+/// What follows a head in the buffers of `chain`, or while it arrives.
+pub fn following(
+    request: Request,
+    conf: &LocConf,
+    streams: bool,
+    chain: *const ngx_chain_t,
+) -> Result<Body, Refusal> {
     let len: u64 = ffi::buffers(chain).map(length).sum();
-    if len == 0 {
-        return Some(Body::NONE);
+    let unsigned = match Framed::of(request) {
+        Framed::WithTrailer => Some(PayloadHash::UnsignedTrailer),
+        _ => Some(PayloadHash::Unsigned).filter(|_| !conf.signs_payload()),
+    };
+    let awaits = request.awaits_body();
+    match unsigned {
+        Some(hash) if streams && awaits && len == 0 => Ok(Body::Streamed(hash)),
+        // all of it may be there, but whether it is must not depend on the client's speed
+        None if streams && (awaits || len > 0) => Err(Refusal::Unbuffered),
+        // what another location has begun to read, nginx would send as far as it came
+        _ if awaits => Err(Refusal::Incomplete),
+        // nginx closes a file that was sent once
+        _ if !ffi::buffers(chain).all(is_there) => Err(Refusal::Incomplete),
+        _ if len == 0 => Ok(Body::NONE),
+        Some(hash) => Ok(Body::Whole { len, hash }),
+        None => hash(request, chain, len).ok_or(Refusal::Incomplete),
     }
+}
+
+/// Hashes the body in a chain; `None` if it cannot be read.
+fn hash(request: Request, chain: *const ngx_chain_t, len: u64) -> Option<Body> {
     // a hash of another length began in another location; a subrequest may have a body of its own
     let seen = hasher(request, false).filter(|_| request.has_main_body());
     if let Some(seen) = seen.filter(|seen| seen.len() == len) {
-        return Some(Body::Seen { len, hash: seen.clone().finish() });
+        return Some(Body::Whole { len, hash: seen.clone().finish() });
     }
     let mut hasher = PayloadHasher::default();
     for buf in ffi::buffers(chain) {
@@ -92,7 +115,14 @@ pub fn hash(request: Request, chain: *const ngx_chain_t) -> Option<Body> {
             hasher.update(bytes);
         }
     }
-    Some(Body::Seen { len: hasher.len(), hash: hasher.finish() })
+    Some(Body::Whole { len: hasher.len(), hash: hasher.finish() })
+}
+
+/// Whether a buffer is in memory, or in a file that is open.
+fn is_there(buf: &ngx_buf_t) -> bool {
+    // SAFETY: null, or a file that outlives the buffer
+    let file = unsafe { buf.file.as_ref() };
+    !ffi::buf_bytes(buf).is_empty() || file.is_none_or(|file| file.fd >= 0)
 }
 
 /// How much there is in a buffer, or in the part of a file that it stands for.
@@ -106,9 +136,9 @@ fn length(buf: &ngx_buf_t) -> u64 {
 /// Hashes the part of a file that a buffer stands for.
 fn file(buf: &ngx_buf_t, hasher: &mut PayloadHasher) -> Option<()> {
     let (mut at, end) = (u64::try_from(buf.file_pos).ok()?, u64::try_from(buf.file_last).ok()?);
-    // SAFETY: the file of a buffer outlives it
+    // SAFETY: null, or a file that outlives the buffer
     let Some(file) = (unsafe { buf.file.as_ref() }).filter(|_| at < end) else { return Some(()) };
-    // SAFETY: the descriptor is open, and is not closed here
+    // SAFETY: the descriptor is open (see `following`), and is not closed here
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(file.fd) });
     let mut piece = vec![0; PIECE];
     while at < end {

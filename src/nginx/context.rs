@@ -42,6 +42,8 @@ pub type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 pub struct Context {
     /// The proxy module's create_request.
     pub create_request: Option<Handler>,
+    /// Whether the body goes upstream while it arrives, if it was not all there at once.
+    pub streams: bool,
     /// Where the request goes, once that is settled.
     pub destination: Option<Destination>,
     /// Whether the destination's variables are being evaluated, which may be ours.

@@ -1,5 +1,7 @@
 //! The one place for raw pointers in general: what nginx hands over, as values that are safe to use.
 
+#[cfg(nginx_pcre)]
+mod captures;
 mod conf;
 mod template;
 
@@ -135,6 +137,12 @@ impl Request {
     /// Whether the body has been asked for, by this module or another.
     pub fn has_asked_for_body(self) -> bool {
         !self.raw().request_body.is_null()
+    }
+
+    /// Whether a part of the body that was asked for has not arrived.
+    pub fn awaits_body(self) -> bool {
+        // SAFETY: null, or the body of this live request
+        unsafe { self.raw().request_body.as_ref() }.is_some_and(|body| body.rest > 0)
     }
 
     /// Whether the body is that of the main request.

@@ -4,42 +4,55 @@
 //! second time, with other values in the place of the client's.
 
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::ptr;
 
-use ngx::ffi::{NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t, ngx_table_elt_t};
+use ngx::ffi::{NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t};
+use smallvec::SmallVec;
 
 use super::context::Handler;
 use super::ffi::{self, Request};
 use super::passed::strip_prefix;
 
-/// A value that no other header has.
-const MARK: &str = "\"set by the client\"";
+/// A value that no other header has: one with such a character in it is refused.
+const MARK: &str = "\x7fset by the client";
+
+/// The names of the client's `x-amz-*` headers that are in a head, in the order of [`compare`].
+type Names<'a> = SmallVec<[&'a [u8]; 16]>;
 
 /// Tells the client's headers from the operator's.
 pub struct Foreign<'a> {
     request: Request,
     create_request: Handler,
-    /// The head that nginx makes when the client's values are marked; `None` when it failed.
-    marked: OnceCell<Option<&'a [u8]>>,
+    /// Known when it matters; `None` when it could not be found out.
+    names: OnceCell<Option<Names<'a>>>,
 }
 
 impl<'a> Foreign<'a> {
     /// For a request whose head `create_request` makes.
     pub fn new(request: Request, create_request: Handler) -> Self {
-        Foreign { request, create_request, marked: OnceCell::new() }
+        Foreign { request, create_request, names: OnceCell::new() }
     }
 
-    /// Whether an `x-amz-*` header with this name and this value is the client's.
-    pub fn is_foreign(&self, name: &[u8], value: &[u8]) -> bool {
-        let same = |header: &ngx_table_elt_t| {
-            header.key.as_bytes().eq_ignore_ascii_case(name)
-                && header.value.as_bytes().trim_ascii() == value
-        };
-        if !self.request.headers().any(same) {
-            return false;
-        }
+    /// Whether an `x-amz-*` header with this name is the client's: nginx lets no client's header pass
+    /// beside one of the same name that the operator has set.
+    pub fn is_foreign(&self, name: &[u8]) -> bool {
+        let known = |names: &Names<'_>| names.binary_search_by(|own| compare(own, name)).is_ok();
         // what cannot be found out does not go out
-        self.marked.get_or_init(|| self.mark()).is_none_or(|head| has_marked(head, name))
+        self.names.get_or_init(|| self.find()).as_ref().is_none_or(known)
+    }
+
+    fn find(&self) -> Option<Names<'a>> {
+        let mut names = Names::new();
+        if self.request.headers().any(|header| strip_prefix(header.key.as_bytes()).is_some()) {
+            let lines = self.mark()?.split(|byte| *byte == b'\n');
+            for line in lines.take_while(|line| !line.trim_ascii().is_empty()) {
+                names.try_reserve(1).ok()?;
+                names.extend(marked_name(line));
+            }
+        }
+        names.sort_unstable_by(|a, b| compare(a, b));
+        Some(names)
     }
 
     /// Makes the head with the client's values marked.
@@ -78,12 +91,13 @@ impl<'a> Foreign<'a> {
     }
 }
 
-/// Whether `head` has a header of this name with the mark for a value.
-fn has_marked(head: &[u8], name: &[u8]) -> bool {
-    head.split(|byte| *byte == b'\n').any(|line| {
-        line.split_at_checked(name.len()).is_some_and(|(start, rest)| {
-            let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii);
-            start.eq_ignore_ascii_case(name) && value == Some(MARK.as_bytes())
-        })
-    })
+/// The name of a header line that has the mark for a value.
+fn marked_name(line: &[u8]) -> Option<&[u8]> {
+    let colon = memchr::memchr(b':', line)?;
+    (line[colon + 1..].trim_ascii() == MARK.as_bytes()).then_some(&line[..colon])
+}
+
+/// The order of names in lower case.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
 }

@@ -10,8 +10,8 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::credential::Credential;
-use super::methods::Methods;
-use super::passed::{is_own, is_token_byte, strip_prefix};
+use super::methods::{Methods, is_reading};
+use super::passed::{Pattern, is_own, is_token_byte, strip_prefix};
 use super::target::Target;
 use crate::sigv4::{
     ALGORITHM, AmzDate, CanonicalRequest, Headers, Out, PayloadHash, Sink, StringToSign, uri,
@@ -98,6 +98,8 @@ pub struct Rules<'a> {
     pub drop_body: bool,
     /// The methods that may be signed.
     pub methods: &'a Methods,
+    /// The client's `x-amz-*` headers that may pass.
+    pub passed: &'a [Pattern],
     /// What follows the head in buffers of its own.
     pub body: Body,
 }
@@ -105,20 +107,27 @@ pub struct Rules<'a> {
 /// A body that nginx sends behind the head.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
-    /// All of it is known.
-    Seen {
+    /// All of it is there.
+    Whole {
         /// Its length in bytes.
         len: u64,
-        /// Its hash.
+        /// Its hash, or what stands for it.
         hash: PayloadHash,
     },
-    /// Whatever comes, this stands for its hash.
-    Unsigned(PayloadHash),
+    /// It goes out while it arrives: this stands for its hash.
+    Streamed(PayloadHash),
 }
 
 impl Body {
     /// No body.
-    pub const NONE: Body = Body::Seen { len: 0, hash: PayloadHash::EMPTY };
+    pub const NONE: Body = Body::Whole { len: 0, hash: PayloadHash::EMPTY };
+}
+
+impl Rules<'_> {
+    /// Whether a query may have a parameter: S3 takes some headers as parameters, too.
+    fn may_ask(&self, name: &[u8]) -> bool {
+        strip_prefix(name).is_none() || self.passed.iter().any(|pattern| pattern.matches(name))
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -139,14 +148,14 @@ impl<'a> Plan<'a> {
 
     /// Takes `wire` apart, a request as the proxy module wrote it, whose target stands at `range`.
     ///
-    /// `target` makes sense of the target's bytes, `foreign` tells of a header with this name and
-    /// this value whether it is the client's.
+    /// `target` makes sense of the target's bytes, `foreign` tells by its name whether a header is the
+    /// client's.
     pub fn read(
         &mut self,
         wire: &'a [u8],
         range: Range<usize>,
         target: impl FnOnce(&'a [u8]) -> Target<'a>,
-        foreign: impl Fn(&[u8], &[u8]) -> bool,
+        foreign: impl Fn(&[u8]) -> bool,
     ) -> Result<(), Refusal> {
         let method = wire.get(..range.start).and_then(|m| m.strip_suffix(b" "));
         let method = method.filter(|m| !m.is_empty() && m.iter().all(u8::is_ascii_uppercase));
@@ -168,7 +177,7 @@ impl<'a> Plan<'a> {
     fn read_lines(
         &mut self,
         lines: &'a [u8],
-        foreign: impl Fn(&[u8], &[u8]) -> bool,
+        foreign: impl Fn(&[u8]) -> bool,
     ) -> Result<(), Refusal> {
         let rules = self.rules;
         let mut hosts = 0;
@@ -191,7 +200,7 @@ impl<'a> Plan<'a> {
                     self.sign(name, value)?;
                     true
                 }
-                Fate::DropIfForeign if foreign(name, value) => false,
+                Fate::DropIfForeign if foreign(name) => false,
                 Fate::DropIfForeign => {
                     self.sign(name, value)?;
                     true
@@ -219,15 +228,15 @@ impl<'a> Plan<'a> {
             return Err(Refusal::Host);
         }
         let line = match rules.body {
-            Body::Unsigned(payload) if framing.announces() && self.body.is_empty() => {
+            Body::Streamed(payload) if self.body.is_empty() => {
                 self.payload = payload;
                 framing.unseen()
             }
-            Body::Seen { len, hash } if len > 0 && self.body.is_empty() => {
+            Body::Whole { len, hash } if len > 0 && self.body.is_empty() => {
                 self.payload = hash;
                 framing.of(len, rules.drop_body)
             }
-            Body::Seen { len, .. } if len > 0 => None,
+            Body::Whole { len, .. } if len > 0 => None,
             _ => {
                 self.payload = PayloadHash::of(self.body);
                 framing.of(self.body.len() as u64, rules.drop_body)
@@ -299,7 +308,9 @@ impl<'a> Plan<'a> {
         out.put(method);
         out.push(b' ');
         let (line, out) = out.finish();
-        let (path, query, mut out) = self.target.put(credential.scope().is_s3(), out)?;
+        let s3 = credential.scope().is_s3();
+        let keeps = |name: &[u8]| !s3 || is_reading(method) || self.rules.may_ask(name);
+        let (path, query, mut out) = self.target.put(s3, keeps, out)?;
         let target = line.len()..out.position();
 
         let mut normalized = Out::new(scratch);

@@ -35,9 +35,14 @@ impl Injection {
         if self.sources.iter().all(Vec::is_empty) {
             return false;
         }
-        let lines = || self.sources.iter().flat_map(|source| split(source).skip(1));
+        let mut own: Vec<&[u8]> =
+            self.sources.iter().flat_map(|source| split(source).skip(1)).collect();
+        own.sort_unstable();
         let head = memchr::memmem::find(wire, b"\r\n\r\n").map_or(wire, |end| &wire[..end]);
-        split(head).any(|line| lines().any(|own| is_from(line, own)))
+        split(head).filter_map(beginning).any(|line| {
+            let place = own.partition_point(|own| *own < line);
+            own.get(place).is_some_and(|own| own.starts_with(line))
+        })
     }
 }
 
@@ -45,15 +50,14 @@ fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// Whether a header line begins with the bytes of `own`, up to a part of its value at least: what
-/// follows in either may be the operator's.
-fn is_from(line: &[u8], own: &[u8]) -> bool {
-    let Some(colon) = memchr::memchr(b':', line) else { return false };
+/// What tells whose a header line is: its name and the first byte of its value. What follows may be
+/// the operator's in a line of the client's.
+fn beginning(line: &[u8]) -> Option<&[u8]> {
+    let colon = memchr::memchr(b':', line)?;
     let value = &line[colon + 1..];
-    let needed =
+    let len =
         line.len() - value.trim_ascii_start().len() + usize::from(!value.trim_ascii().is_empty());
-    let common = line.iter().zip(own).take_while(|(a, b)| a == b).count();
-    common >= needed
+    Some(&line[..len])
 }
 
 #[cfg(test)]

@@ -98,9 +98,9 @@ impl LocConf {
         self.resolved.get()?.as_deref()
     }
 
-    /// Whether an `x-amz-*` header of the client may pass.
-    pub fn passes(&self, name: &[u8]) -> bool {
-        self.passed.iter().any(|pattern| pattern.matches(name))
+    /// The client's `x-amz-*` headers that may pass.
+    pub fn passed(&self) -> &[Pattern] {
+        &self.passed
     }
 }
 

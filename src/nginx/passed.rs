@@ -41,9 +41,9 @@ impl Pattern {
         };
         let rest = strip_prefix(stem).filter(|rest| rest.iter().all(is_token_byte));
         match rest {
+            Some(_) if is_own(stem) => Err("this header is the module's own"),
             Some(_) if is_prefix => Ok(Pattern::Prefix(stem.into())),
-            Some(rest) if !rest.is_empty() && !is_own(stem) => Ok(Pattern::Name(stem.into())),
-            Some(rest) if !rest.is_empty() => Err("this header is the module's own"),
+            Some(rest) if !rest.is_empty() => Ok(Pattern::Name(stem.into())),
             _ => Err("expected the name of an \"x-amz-\" header, or \"x-amz-prefix*\""),
         }
     }
@@ -81,7 +81,7 @@ mod tests {
         for bad in ["", "*", "x-*", "x-amz*", "x-amz-", "content-type", "x-amz-a*b", "x-amz-a b"] {
             assert!(Pattern::parse(bad.as_bytes()).unwrap_err().starts_with("expected"), "{bad}");
         }
-        for own in ["x-amz-date", "X-Amz-Content-SHA256", "x-amz-security-token"] {
+        for own in ["x-amz-date", "X-Amz-Content-SHA256", "x-amz-security-token", "x-amz-date*"] {
             assert_eq!(Pattern::parse(own.as_bytes()), Err("this header is the module's own"));
         }
     }

@@ -113,10 +113,12 @@ impl<'a> Target<'a> {
     /// Writes the target as it is sent and signed: the canonical path, and the canonical query
     /// behind a `?` where there is one. Returns the two and the rest of `out`.
     ///
-    /// To S3 (`s3`), `%2F` is a slash like any other.
+    /// To S3 (`s3`), `%2F` is a slash like any other. Parameters whose name `keeps` does not like are
+    /// left out.
     pub fn put<'o>(
         &self,
         s3: bool,
+        keeps: impl Fn(&[u8]) -> bool,
         mut out: Out<'o>,
     ) -> Result<(&'o [u8], &'o [u8], Out<'o>), OutOfMemory> {
         let first = self.path.first().map(|piece| match piece {
@@ -137,7 +139,7 @@ impl<'a> Target<'a> {
             return Ok((path, &[], out));
         }
         out.push(b'?');
-        uri::encode_query(self.query, &mut out)?;
+        uri::encode_query_if(self.query, keeps, &mut out)?;
         if out.len() == 1 {
             out.truncate(0);
         }

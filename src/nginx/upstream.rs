@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::ptr;
+use std::rc::Rc;
 
 use ngx::ffi::{
     NGX_DONE, NGX_ERROR, NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR,
@@ -13,6 +14,7 @@ use ngx::ffi::{
 
 use super::admission::{Admission, admit, is_made_get};
 use super::context::{Context, Handler, Written};
+use super::credential::Credential;
 use super::ffi::{self, Request};
 use super::foreign::Foreign;
 use super::head::{Body, Plan, Refusal, Rules};
@@ -21,7 +23,7 @@ use super::location::LocConf;
 use super::streaming::{self, Framed};
 use super::target::{Origin, Target};
 use super::{body, clock, debug};
-use crate::sigv4::PayloadHash;
+use crate::sigv4::Day;
 
 const FAILED: ngx_int_t = NGX_ERROR as ngx_int_t;
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
@@ -59,8 +61,9 @@ fn content(request: Request) -> ngx_int_t {
         // SAFETY: the handler that nginx would have called, with its argument
         return unsafe { recorded(request.as_ptr()) };
     }
+    let has_key = || credential(request, conf, clock::today()?);
     match admit(request, conf) {
-        Admission::Granted if !has_key(request, conf) => UNAVAILABLE,
+        Admission::Granted if has_key().is_none() => UNAVAILABLE,
         Admission::Granted => match settle(request, conf) {
             Some(()) => start(request, recorded),
             None => NGX_HTTP_BAD_REQUEST as ngx_int_t,
@@ -75,22 +78,26 @@ fn content(request: Request) -> ngx_int_t {
     }
 }
 
-/// Whether any key is good today, or may be; what is wrong with the keys is logged.
-fn has_key(request: Request, conf: &LocConf) -> bool {
-    let Some((keys, today)) = conf.keys().zip(clock::today()) else { return false };
-    let credential = keys.on(today);
-    if credential.as_ref().is_none_or(|credential| credential.scope().day() != today)
-        && let Some(complaint) = keys.complaint(today)
+/// Whose signature a request gets on `day`, if any key is good then; what is wrong with the keys is
+/// logged.
+fn credential(request: Request, conf: &LocConf, day: Day) -> Option<Rc<Credential>> {
+    let keys = conf.keys()?;
+    let credential = keys.on(day);
+    if credential.as_ref().is_none_or(|credential| credential.scope().day() != day)
+        && let Some(complaint) = keys.complaint(day)
     {
         clock::complain(request.log(), &complaint);
     }
-    credential.is_some()
+    credential
 }
 
-/// Settles where the request goes: what variables say of it may change while it is handled.
+/// Settles where the request goes, and how: what variables say of it may change while it is handled,
+/// and a body that was asked for is no longer streamed.
 fn settle(request: Request, conf: &LocConf) -> Option<()> {
     let destination = conf.destination(request).ok()?;
-    Context::of(request)?.destination = Some(destination);
+    let context = Context::of(request)?;
+    context.destination = Some(destination);
+    context.streams = conf.streams() && request.is_main() && !request.has_asked_for_body();
     Some(())
 }
 
@@ -176,6 +183,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let context = Context::of(request).ok_or(Refusal::Memory)?;
     let (original, destination) =
         context.create_request.zip(context.destination).ok_or(Refusal::Memory)?;
+    let streams = context.streams;
     // SAFETY: nginx creates a request for an upstream that is there
     let u = unsafe { (*r).upstream };
     let drop_body = is_made_get(request);
@@ -198,23 +206,15 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
         (chain.buf, wire, range, !(*u).resolved.is_null())
     };
     // SAFETY: as above
-    let (following, buffered) =
-        unsafe { ((*(*u).request_bufs).next, (*(*u).conf).request_buffering != 0) };
+    let following = unsafe { (*(*u).request_bufs).next };
 
     let conf = LocConf::of(request).ok_or(Refusal::Memory)?;
     let date = clock::now().ok_or(Refusal::Credential)?;
-    let credential = conf.keys().and_then(|keys| keys.on(date.day()));
-    let credential = credential.ok_or(Refusal::Credential)?;
-    let framed = Framed::of(request);
-    let body = if framed == Framed::WithTrailer && !drop_body {
-        Body::Unsigned(PayloadHash::UnsignedTrailer)
-    } else if !conf.signs_payload() {
-        Body::Unsigned(PayloadHash::Unsigned)
-    } else if !buffered && request.is_main() && request.may_have_body() && !drop_body {
-        // what nginx has of it now may not be all
-        return Err(Refusal::Unbuffered);
-    } else {
-        body::hash(request, following).ok_or(Refusal::Body)?
+    // the day may have ended while the body came
+    let credential = credential(request, conf, date.day()).ok_or(Refusal::Credential)?;
+    let body = match drop_body {
+        true => Body::NONE,
+        false => body::following(request, conf, streams, following)?,
     };
     let rules = Rules {
         credential: &credential,
@@ -222,6 +222,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
         host: destination.host(),
         drop_body,
         methods: conf.methods(),
+        passed: conf.passed(),
         body,
     };
     let target = |wire| {
@@ -239,11 +240,12 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     if Injection::of(request).is_in(&wire[range.end..]) {
         return Err(Refusal::Injected);
     }
+    let framed = Framed::of(request);
     let foreign = Foreign::new(request, original);
-    let is_foreign = |name: &[u8], value: &[u8]| {
-        let passes =
-            conf.passes(name) || framed == Framed::WithTrailer && streaming::is_framing(name);
-        !passes && foreign.is_foreign(name, value)
+    let is_foreign = |name: &[u8]| {
+        let passes = conf.passed().iter().any(|pattern| pattern.matches(name))
+            || framed == Framed::WithTrailer && streaming::is_framing(name);
+        !passes && foreign.is_foreign(name)
     };
     let mut plan = Plan::new(&rules);
     plan.read(wire, range, target, is_foreign)?;

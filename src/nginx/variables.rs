@@ -3,8 +3,9 @@
 use std::ptr::NonNull;
 
 use ngx::ffi::{
-    NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
-    ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+    NGX_ERROR, NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t,
+    ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
+    ngx_uint_t,
 };
 use ngx::ngx_string;
 
@@ -29,11 +30,13 @@ static PARTS: [Part; 7] = [
     |parts| &parts.key_scope,
 ];
 
-/// The place of a variable that is no part of a request.
-const REMAINING: usize = PARTS.len();
+/// The places of variables that are no parts of a request, or known without a signature.
+const HOST: usize = 1;
 const KEY_SCOPE: usize = PARTS.len() - 1;
+const REMAINING: usize = PARTS.len();
+const BUCKET: usize = PARTS.len() + 1;
 
-const fn names() -> [ngx_str_t; REMAINING + 1] {
+const fn names() -> [ngx_str_t; BUCKET + 1] {
     [
         ngx_string!("aws_uri"),
         ngx_string!("aws_host"),
@@ -43,6 +46,7 @@ const fn names() -> [ngx_str_t; REMAINING + 1] {
         ngx_string!("aws_authorization"),
         ngx_string!("aws_key_scope"),
         ngx_string!("aws_key_remaining"),
+        ngx_string!("aws_s3_bucket"),
     ]
 }
 
@@ -53,7 +57,11 @@ pub(super) unsafe extern "C" fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
     ffi::guard(conf.log(), NGX_ERROR as ngx_int_t, || {
         for (data, mut name) in names().into_iter().enumerate() {
             // what they say changes when the request is signed
-            let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
+            let mut flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
+            if data == BUCKET {
+                // who has a "map" to this name keeps it
+                flags |= NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t;
+            }
             // SAFETY: nginx copies the name, and returns null or a variable that is ours to set up
             let variable = unsafe { ngx_http_add_variable(cf, &mut name, flags).as_mut() };
             let Some(variable) = variable else { return NGX_ERROR as ngx_int_t };
@@ -88,9 +96,6 @@ unsafe extern "C" fn get(
     })
 }
 
-/// The place of `$aws_host`, which is known without a signature.
-const HOST: usize = 1;
-
 fn part(request: Request, index: usize) -> Option<ngx_str_t> {
     let signed = Context::of(request)?.signed.is_some();
     match index {
@@ -100,6 +105,9 @@ fn part(request: Request, index: usize) -> Option<ngx_str_t> {
         KEY_SCOPE if !signed => {
             let credential = LocConf::of(request)?.keys()?.on(clock::today()?)?;
             return ffi::pool_string(request.pool(), credential.scope().as_str());
+        }
+        BUCKET => {
+            return destination(request, LocConf::of(request)?)?.bucket().map(ffi::string);
         }
         REMAINING => {
             let last = LocConf::of(request)?.keys()?.last_day()?;
@@ -190,6 +198,7 @@ fn describe(
         host: Some(destination.host()?),
         drop_body: true,
         methods: &Methods::READING,
+        passed: &[],
         body: Body::NONE,
     };
     let wire: &[u8] = if head { b"HEAD / HTTP/1.1\r\n\r\n" } else { b"GET / HTTP/1.1\r\n\r\n" };
@@ -207,7 +216,7 @@ fn describe(
         }
     };
     let mut plan = Plan::new(&rules);
-    plan.read(wire, slash, target, |_, _| false).ok()?;
+    plan.read(wire, slash, target, |_| false).ok()?;
     let memory = ffi::pool_bytes(request.pool(), plan.capacity())?;
     let parts =
         plan.write(memory, |canonical, string| debug::log(request, canonical, string)).ok()?;

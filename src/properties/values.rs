@@ -77,7 +77,7 @@ pub fn target(data: &[u8]) {
         let target = Target::pasted(wire, Origin { uri, args, unparsed });
         let mut buf = vec![0; target.capacity()];
         let out = Out::new(&mut buf);
-        let (path, query, _) = target.put(true, out).expect("there is memory");
+        let (path, query, _) = target.put(true, |_| true, out).expect("there is memory");
         assert!(path.starts_with(b"/"));
         let canonical = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(byte);
         assert!(path.iter().all(canonical));

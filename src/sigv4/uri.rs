@@ -189,10 +189,19 @@ struct Param {
 ///
 /// Needs at most [`query_len`] bytes of `out`, part of which is only worked in.
 pub fn encode_query(raw: &[u8], out: &mut Out<'_>) -> Result<(), OutOfMemory> {
+    encode_query_if(raw, |_| true, out)
+}
+
+/// [`encode_query`] of those parameters alone whose encoded name `keeps` likes.
+pub fn encode_query_if(
+    raw: &[u8],
+    keeps: impl Fn(&[u8]) -> bool,
+    out: &mut Out<'_>,
+) -> Result<(), OutOfMemory> {
     let base = out.len();
     let mut params = SmallVec::<[Param; 32]>::new();
     for part in raw.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
-        let (name, value) = match memchr::memchr(b'=', part) {
+        let (raw_name, value) = match memchr::memchr(b'=', part) {
             Some(equals) => (&part[..equals], &part[equals + 1..]),
             None => (part, &[][..]),
         };
@@ -201,9 +210,10 @@ pub fn encode_query(raw: &[u8], out: &mut Out<'_>) -> Result<(), OutOfMemory> {
             out.push(b'&');
         }
         let start = out.len();
-        encode(name, Decode::PercentAndPlus, false, out);
+        encode(raw_name, Decode::PercentAndPlus, false, out);
         let name_end = out.len();
-        if authenticates(&out.written()[start..]) {
+        let name = &out.written()[start..];
+        if authenticates(name) || !keeps(name) {
             out.truncate(before);
             continue;
         }
@@ -318,6 +328,11 @@ mod tests {
             "X-Amz-Meta=3&a=1"
         );
         assert_eq!(query(b"X-Amz-Date=1"), "");
+        let raw = b"b=%2F&a%20b=c&a&X-Amz-Date=1&=";
+        let kept = written(query_len(raw), |out| {
+            encode_query_if(raw, |name| name != b"a%20b" && name != b"", out).unwrap();
+        });
+        assert_eq!(kept, "a=&b=%2F");
     }
 
     #[test]

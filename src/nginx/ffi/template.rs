@@ -7,6 +7,8 @@ use ngx::ffi::{
     ngx_http_complex_value, ngx_http_complex_value_t, ngx_int_t, ngx_str_t,
 };
 
+#[cfg(nginx_pcre)]
+use super::captures::Captures;
 use super::{Conf, Request, bytes, pool_plain};
 
 /// A value that is put together when a request comes.
@@ -41,12 +43,17 @@ impl Template {
         (status == NGX_OK as ngx_int_t).then_some(Template(value))
     }
 
-    /// The value for a request; `None` when there is no memory.
+    /// The value for a request; `None` when there is no memory. The request's captures stay as they
+    /// are: what nginx evaluates afterwards may use those of the location.
     pub fn evaluate<'a>(&self, request: Request) -> Option<&'a [u8]> {
         let mut value = ngx_str_t { len: 0, data: ptr::null_mut() };
+        #[cfg(nginx_pcre)]
+        let captures = Captures::save(request)?;
         // SAFETY: the value was compiled for the configuration of the request, which is live
         let status =
             unsafe { ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &raw mut value) };
+        #[cfg(nginx_pcre)]
+        captures.restore(request);
         (status == NGX_OK as ngx_int_t).then(|| bytes(value))
     }
 }

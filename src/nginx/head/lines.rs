@@ -50,11 +50,6 @@ impl<'a> Framing<'a> {
         Ok(())
     }
 
-    /// Whether the head says that there is a body.
-    pub fn announces(&self) -> bool {
-        self.chunked || self.length.is_some_and(|length| length != b"0")
-    }
-
     /// The line to send with a body of `len` bytes; none if the two do not agree, lest the server
     /// takes what follows the head for a request of its own.
     pub fn of(&self, len: u64, drop_body: bool) -> Option<&'a [u8]> {

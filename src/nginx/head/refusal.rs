@@ -17,6 +17,8 @@ pub enum Refusal {
     Host,
     /// The body is sent in chunks, or has another length than the head says.
     Body,
+    /// Not all of the client's body is there, or no more.
+    Incomplete,
     /// The body would have to be signed before it is there.
     Unbuffered,
     /// The method is none of those that may be signed.
@@ -46,7 +48,10 @@ impl fmt::Display for Refusal {
                  stands in \"proxy_set_header\""
             }
             Refusal::Host => "the upstream request has no single \"Host\" header",
-            Refusal::Body => "the upstream request has a body that cannot be signed",
+            Refusal::Body => {
+                "the upstream request has a body in chunks, or of another length than its head says"
+            }
+            Refusal::Incomplete => "the client's body is not there as a whole",
             Refusal::Unbuffered => {
                 "a body cannot be signed with \"proxy_request_buffering off\", unless with \
                  \"aws_payload unsigned\""

@@ -11,7 +11,7 @@ fn credential(service: &str) -> Credential {
 struct Case {
     service: &'static str,
     host: Option<&'static [u8]>,
-    client: &'static [(&'static str, &'static str)],
+    client: &'static [&'static str],
     drop_body: bool,
     body: Body,
 }
@@ -34,14 +34,13 @@ impl Case {
             host: self.host,
             drop_body: self.drop_body,
             methods: &Methods::READING,
+            passed: &[],
             body: self.body,
         };
         let start = wire.find(' ').map_or(0, |space| space + 1);
         let end = wire.find(" HTTP/").unwrap_or(wire.len()).max(start);
-        let foreign = |name: &[u8], value: &[u8]| {
-            self.client
-                .iter()
-                .any(|(n, v)| n.as_bytes().eq_ignore_ascii_case(name) && v.as_bytes() == value)
+        let foreign = |name: &[u8]| {
+            self.client.iter().any(|client| client.as_bytes().eq_ignore_ascii_case(name))
         };
         let mut plan = Plan::new(&rules);
         plan.read(wire.as_bytes(), start..end, Target::encoded, foreign)?;
@@ -84,12 +83,12 @@ fn a_head_is_signed_and_the_rest_of_it_passes() {
 
 #[test]
 fn the_operators_amz_headers_are_signed_and_the_clients_dropped() {
-    let case = Case { client: &[("x-amz-acl", "public-read"), ("X-Amz-Meta-A", "1")], ..CASE };
+    let case = Case { client: &["x-amz-acl", "X-Amz-Meta-B"], ..CASE };
     let wire = "GET / HTTP/1.1\r\nX-Amz-Request-Payer: requester\r\nx-amz-meta-a: 2\r\n\
-                X-AMZ-ACL: public-read\r\nx-amz-meta-a: 1\r\nContent-MD5:  x  y \r\n\r\n";
+                X-AMZ-ACL: public-read\r\nx-amz-meta-b: 1\r\nContent-MD5:  x  y \r\n\r\n";
     let (text, canonical) = case.sign(wire).unwrap();
     assert!(!text.contains("public-read"));
-    assert!(!text.contains("x-amz-meta-a: 1"));
+    assert!(!text.contains("x-amz-meta-b"));
     assert!(text.contains("X-Amz-Request-Payer: requester\r\n"));
     assert_eq!(
         canonical.split('\n').skip(3).take(6).collect::<Vec<_>>(),
@@ -232,7 +231,7 @@ fn many_headers_and_parameters_fit_the_capacity() {
 
 #[test]
 fn a_body_behind_the_head_is_signed_by_its_hash_and_length() {
-    let body = Body::Seen { len: 3, hash: PayloadHash::of(b"abc") };
+    let body = Body::Whole { len: 3, hash: PayloadHash::of(b"abc") };
     let behind = Case { body, ..CASE };
     let wire = "GET / HTTP/1.1\r\nContent-Length: 3\r\nAccept: x\r\n\r\n";
     let (text, canonical) = behind.sign(wire).unwrap();
@@ -248,11 +247,20 @@ fn a_body_behind_the_head_is_signed_by_its_hash_and_length() {
     ] {
         assert_eq!(behind.sign(other).unwrap_err(), Refusal::Body, "{other:?}");
     }
-    let unsigned = Case { body: Body::Unsigned(PayloadHash::Unsigned), ..CASE };
-    let (_, canonical) = unsigned.sign(wire).unwrap();
-    assert!(canonical.ends_with("\nUNSIGNED-PAYLOAD"));
-    let (_, canonical) = unsigned.sign("GET / HTTP/1.1\r\n\r\n").unwrap();
-    assert!(!canonical.contains("UNSIGNED"), "nothing is hashed as soon as anything");
+    let unsigned = Body::Whole { len: 3, hash: PayloadHash::Unsigned };
+    let streamed = Body::Streamed(PayloadHash::Unsigned);
     let chunked = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-    assert_eq!(unsigned.sign(chunked).unwrap_err(), Refusal::Body);
+    let silent = "GET / HTTP/1.1\r\n\r\n";
+    for body in [unsigned, streamed] {
+        let case = Case { body, ..CASE };
+        let (_, canonical) = case.sign(wire).unwrap();
+        assert!(canonical.ends_with("\nUNSIGNED-PAYLOAD"));
+        // what the server does not know of, it takes for the next request
+        for bad in [chunked, silent] {
+            assert_eq!(case.sign(bad).unwrap_err(), Refusal::Body, "{body:?} {bad:?}");
+        }
+    }
+    let longer = "GET / HTTP/1.1\r\nContent-Length: 4\r\n\r\n";
+    assert_eq!(Case { body: unsigned, ..CASE }.sign(longer).unwrap_err(), Refusal::Body);
+    assert!(Case { body: streamed, ..CASE }.sign(longer).is_ok());
 }

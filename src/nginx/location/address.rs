@@ -23,6 +23,8 @@ pub enum Name {
 pub struct Destination {
     host: Option<ngx_str_t>,
     lead: Option<ngx_str_t>,
+    /// How much of the host, or of what follows the slash of `lead`, names the bucket.
+    bucket: usize,
 }
 
 impl Destination {
@@ -34,6 +36,15 @@ impl Destination {
     /// What leads the path of a request.
     pub fn lead<'a>(&self) -> Option<&'a [u8]> {
         self.lead.map(ffi::bytes)
+    }
+
+    /// The bucket.
+    pub fn bucket<'a>(&self) -> Option<&'a [u8]> {
+        let named = match self.lead() {
+            Some(lead) => lead.get(1..),
+            None => self.host(),
+        };
+        named?.get(..self.bucket).filter(|bucket| !bucket.is_empty())
     }
 }
 
@@ -48,6 +59,7 @@ impl PartialEq for Destination {
 pub struct Fixed {
     host: Option<Box<str>>,
     lead: Option<Box<str>>,
+    bucket: usize,
 }
 
 /// A name that is none, or there was no memory for one.
@@ -67,6 +79,7 @@ impl LocConf {
         Some(Rc::new(Fixed {
             host: host.map(|texts| texts.concat().into()),
             lead: lead.map(|texts| texts.concat().into()),
+            bucket: bucket.map_or(0, |bucket| bucket.len()),
         }))
     }
 
@@ -77,6 +90,7 @@ impl LocConf {
             return Ok(Destination {
                 host: fixed.host.as_deref().map(string),
                 lead: fixed.lead.as_deref().map(string),
+                bucket: fixed.bucket,
             });
         }
         let context = || Context::of(request).ok_or(NoDestination);
@@ -101,6 +115,7 @@ impl LocConf {
         Ok(Destination {
             host: host.map(|texts| concat(&texts)).transpose()?,
             lead: lead.map(|texts| concat(&texts)).transpose()?,
+            bucket: bucket.map_or(0, str::len),
         })
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 fn put(target: Target<'_>) -> String {
     let mut buf = vec![0; target.capacity()];
-    let (path, query, _) = target.put(true, Out::new(&mut buf)).unwrap();
+    let (path, query, _) = target.put(true, |_| true, Out::new(&mut buf)).unwrap();
     let mark = if query.is_empty() { "" } else { "?" };
     String::from_utf8([path, mark.as_bytes(), query].concat()).unwrap()
 }
