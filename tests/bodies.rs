@@ -149,11 +149,12 @@ fn what_is_not_listed_is_refused() {
     assert_eq!(support::request(site.nginx.addr(), get).status, 400);
     assert!(site.s3.take().is_empty());
     for (directive, message) in [
-        ("aws_sign_methods get;", "expected GET, HEAD, PUT, POST, DELETE or OPTIONS, not \"get\""),
         (
-            "aws_sign_methods GET PATCH;",
-            "expected GET, HEAD, PUT, POST, DELETE or OPTIONS, not \"PATCH\"",
+            "aws_sign_methods get;",
+            "invalid value \"get\" in \"aws_sign_methods\" directive, expected GET, HEAD, PUT, POST, \
+             DELETE or OPTIONS",
         ),
+        ("aws_sign_methods GET PATCH;", "invalid value \"PATCH\" in \"aws_sign_methods\""),
         ("aws_sign_methods;", "invalid number of arguments"),
         ("aws_sign_methods GET; aws_sign_methods PUT;", "is duplicate"),
         ("aws_payload on;", "it must be \"signed\" or \"unsigned\""),

@@ -85,13 +85,14 @@ fn what_is_no_header_of_a_client_is_refused() {
     for (bad, expected) in [
         ("content-type", "expected the name of an \"x-amz-\" header, or \"x-amz-prefix*\""),
         ("*", "expected the name"),
-        ("x-amz-meta-* x-amz-", "\"x-amz-\": expected the name"),
+        ("x-amz-meta-* x-amz-", "expected the name"),
+        ("x-amz-meta-", "expected the name"),
         ("x-amz-date", "this header is the module's own"),
         ("X-Amz-Security-Token", "this header is the module's own"),
     ] {
         let (good, stderr) = Nginx::builder().http(&format!("aws_pass_header {bad};")).test();
-        let first = bad.split(' ').next().unwrap();
-        let start = format!("[emerg] invalid value \"{first}\" in \"aws_pass_header\" directive, ");
+        let word = bad.split(' ').next_back().unwrap();
+        let start = format!("[emerg] invalid value \"{word}\" in \"aws_pass_header\" directive, ");
         assert!(!good && stderr.contains(&start) && stderr.contains(expected), "{stderr}");
     }
 }
@@ -287,4 +288,49 @@ fn many_headers_are_dropped_and_many_pass() {
         let received = &s3.take()[0];
         assert_eq!((&received.verdict, extra(received).len()), (&Ok(()), passed), "{target}");
     }
+    let log = nginx.stop();
+    let line = "aws_sign: client sent header \"X-Amz-999\", dropped as \"aws_pass_header\" does not list it";
+    assert!(log.contains(line), "{log}");
+    assert_eq!(log.matches("dropped as").count(), 8, "no more of one request");
+}
+
+#[test]
+fn a_framed_body_without_a_hash_passes_or_is_refused() {
+    let s3 = verifier();
+    let nginx = start(
+        &s3,
+        "location / { proxy_pass http://s3; }
+        location /unsigned/ { aws_payload unsigned; proxy_pass http://s3; }",
+    );
+    let body = framed(b"hello");
+    let encoded = ("Content-Encoding", "aws-chunked");
+    let (length, trailer) =
+        (("x-amz-decoded-content-length", "5"), ("x-amz-trailer", "x-amz-checksum-crc32"));
+    for target in ["/x", "/unsigned/x"] {
+        let headers = [encoded, length, trailer];
+        let response = support::request(nginx.addr(), message("PUT", target, &headers, &body));
+        assert_eq!(response.status, 200, "{target}");
+        let received = &s3.take()[0];
+        assert_eq!((&received.verdict, &received.body), (&Ok(()), &body), "{target}");
+        assert_eq!(received.header("x-amz-content-sha256").as_deref(), Some(TRAILER));
+        assert_eq!(extra(received), ["x-amz-decoded-content-length", "x-amz-trailer"]);
+
+        let headers = [encoded, length];
+        let response = support::request(nginx.addr(), message("PUT", target, &headers, &body));
+        assert_eq!(response.status, 501, "{target}");
+    }
+    assert!(s3.take().is_empty());
+    assert!(nginx.stop().contains("client sent its body with \"Content-Encoding: aws-chunked\""));
+}
+
+#[test]
+fn a_tab_in_a_value_is_a_space() {
+    let s3 = verifier();
+    let nginx = start(&s3, "location / { aws_pass_header x-amz-meta-*; proxy_pass http://s3; }");
+    let headers = [("x-amz-meta-a", "one\ttwo"), ("x-amz-meta-b", "x"), ("X-Other", "a\tb")];
+    assert_eq!(support::request(nginx.addr(), message("PUT", "/x", &headers, b"")).status, 200);
+    let received = &s3.take()[0];
+    assert_eq!(received.verdict, Ok(()));
+    assert_eq!(received.header("x-amz-meta-a").as_deref(), Some("one two"));
+    assert_eq!(received.header("x-other").as_deref(), Some("a\tb"));
 }

@@ -116,8 +116,18 @@ fn rings_at_their_end_are_warned_of() {
     for (days, warning) in [
         (vec![0, 1], None),
         (vec![-1, 0, 1, 2], None),
-        (vec![-1, 0], Some(format!("the last signing key is for today, {today} (UTC), in "))),
-        (vec![0], Some(format!("the last signing key is for today, {today} (UTC), in "))),
+        (
+            vec![-1, 0],
+            Some(format!(
+                "the last signing key is for today, {today} (UTC): requests fail from midnight on, in "
+            )),
+        ),
+        (
+            vec![0],
+            Some(format!(
+                "the last signing key is for today, {today} (UTC): requests fail from midnight on, in "
+            )),
+        ),
         (
             vec![-3, -2],
             Some(format!("the last signing key was for {}, today is {today} (UTC), in ", day(-2))),

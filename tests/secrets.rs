@@ -179,6 +179,39 @@ fn nginx_t_shows_no_key() {
             assert!(stderr.contains(&line), "{stderr}");
         }
     }
+    let scope = "20150830/us-east-1/s3/aws4_request";
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    for wrong in [
+        format!("aws_sign_methods GET {text}"),
+        format!("aws_sign_methods {secret}"),
+        format!("aws_pass_header x-amz-acl {text}"),
+        format!("aws_key_scope '{text} {scope}'"),
+        format!("aws_key_scope {text}{scope}"),
+        format!("aws_endpoint http://{secret}"),
+        format!("aws_signing_key x {text}"),
+        format!("aws_payload {secret}{secret}{secret}"),
+    ] {
+        let (good, stderr) = Nginx::builder().http(&format!("{wrong};")).test();
+        assert!(!good && !stderr.contains(&text[..20]), "{wrong}: {stderr}");
+        assert!(!stderr.contains(&secret[..20]), "{wrong}: {stderr}");
+        let directive = wrong.split(' ').next().unwrap();
+        assert!(stderr.contains(&format!("\"{directive}\" directive")), "{wrong}: {stderr}");
+    }
+    // one without a slash is a good access key id, region or bucket
+    let secret = "wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY";
+    for wrong in ["aws_access_key", "aws_region", "aws_service", "aws_s3_bucket", "aws_endpoint"] {
+        let (good, stderr) = Nginx::builder().http(&format!("{wrong} {secret};")).test();
+        assert!(good && !stderr.contains(&secret[..20]), "{stderr}");
+        let line = format!("the value of \"{wrong}\" looks like a key that must not show");
+        assert!(stderr.contains(&line), "{stderr}");
+    }
+    for (key, line) in [
+        ("/etc/passwd", "the value of \"aws_secret_key\" is the name of a file"),
+        (&text[..], "the value of \"aws_secret_key\" looks like a signing key"),
+    ] {
+        let (good, stderr) = Nginx::builder().http(&format!("aws_secret_key {key};")).test();
+        assert!(good && stderr.contains(line) && !stderr.contains(key), "{stderr}");
+    }
     // one that is no key must not hang nginx
     let (good, stderr) = Nginx::builder().http("aws_signing_key \0\0;").test();
     assert!(!good && stderr.contains("it is not base64"), "{stderr}");

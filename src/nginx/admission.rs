@@ -38,14 +38,8 @@ pub fn admit(request: Request, conf: &LocConf) -> Admission {
         return Admission::Refused(NGX_HTTP_NOT_ALLOWED as ngx_int_t);
     }
     let framed = Framed::of(request);
-    if framed == Framed::Signed {
-        ngx::ngx_log_error!(
-            NGX_LOG_ERR,
-            request.log(),
-            "aws_sign: client signed its body in chunks with a key of its own, have it send a body \
-             that is not signed in chunks: https does that for most clients, \
-             \"chunkedEncodingEnabled(false)\" for the AWS SDK for Java"
-        );
+    if let Some(complaint) = unusable(framed) {
+        ngx::ngx_log_error!(NGX_LOG_ERR, request.log(), "aws_sign: {complaint}");
         return Admission::Refused(NGX_HTTP_NOT_IMPLEMENTED as ngx_int_t);
     }
     if request.is_main()
@@ -84,6 +78,22 @@ pub fn admit(request: Request, conf: &LocConf) -> Admission {
         return Admission::Refused(NGX_HTTP_BAD_REQUEST as ngx_int_t);
     }
     if unread { Admission::AfterBody } else { Admission::Granted }
+}
+
+/// What is wrong with a body, as it is framed.
+fn unusable(framed: Framed) -> Option<&'static str> {
+    match framed {
+        Framed::No | Framed::WithTrailer => None,
+        Framed::Signed => Some(
+            "client signed its body in chunks with a key of its own, have it send a body that is not \
+             signed in chunks: https does that for most clients, \"chunkedEncodingEnabled(false)\" \
+             for the AWS SDK for Java",
+        ),
+        Framed::Unknown => Some(
+            "client sent its body with \"Content-Encoding: aws-chunked\", but neither \
+             \"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\" nor \"X-Amz-Trailer\"",
+        ),
+    }
 }
 
 /// Whether nginx itself made a GET of another method, as `error_page` and subrequests do: the body

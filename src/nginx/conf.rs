@@ -1,7 +1,9 @@
 //! The directives: their table, and what becomes of their values.
 
 use std::borrow::Cow;
-use std::ffi::{c_char, c_void};
+use std::ffi::{OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
 
@@ -76,11 +78,24 @@ pub(super) static mut COMMANDS: [ngx_command_t; 15] = [
     ngx_command_t::empty(),
 ];
 
-/// Why a value is refused: what is expected instead.
+/// What is expected in the place of a value.
 type Expected = Cow<'static, str>;
 
-/// For a value that nginx itself has refused with a line of its own.
-const SAID: &str = "";
+/// Why a directive is refused.
+enum Bad<'a> {
+    /// For its first argument.
+    First(Expected),
+    /// For another one.
+    Word(&'a [u8], Expected),
+    /// nginx itself has said it.
+    Said,
+}
+
+impl<E: Into<Expected>> From<E> for Bad<'_> {
+    fn from(expected: E) -> Self {
+        Bad::First(expected.into())
+    }
+}
 
 unsafe extern "C" fn set(
     cf: *mut ngx_conf_t,
@@ -127,10 +142,15 @@ impl LocConf {
             cf.error(format_args!("\"{name}\" directive cannot stand beside \"{other}\""));
             return NGX_CONF_ERROR;
         }
-        let Err(expected) = self.accept(which, value, cf) else { return NGX_CONF_OK };
-        if expected == SAID {
-            return NGX_CONF_ERROR;
-        }
+        let (value, expected) = match self.accept(which, value, cf) {
+            Ok(()) => {
+                warn_of_secret(which, value, cf);
+                return NGX_CONF_OK;
+            }
+            Err(Bad::First(expected)) => (value, expected),
+            Err(Bad::Word(word, expected)) => (word, expected),
+            Err(Bad::Said) => return NGX_CONF_ERROR,
+        };
         if is_secret(which) || may_be_secret(value) {
             cf.error(format_args!("invalid value in \"{name}\" directive, {expected}"));
         } else {
@@ -162,7 +182,7 @@ impl LocConf {
         }
     }
 
-    fn accept(&mut self, which: usize, value: &[u8], cf: Conf) -> Result<(), Expected> {
+    fn accept<'a>(&mut self, which: usize, value: &'a [u8], cf: Conf) -> Result<(), Bad<'a>> {
         match which {
             directive::ACCESS_KEY => {
                 if value.is_empty() || !value.iter().copied().all(is_credential_byte) {
@@ -220,10 +240,9 @@ impl LocConf {
             }
             directive::SIGN_METHODS => {
                 let names = (1..).map_while(|index| cf.word(index));
-                let methods = Methods::new(names).map_err(|other| {
-                    let other = String::from_utf8_lossy(other);
-                    format!("expected GET, HEAD, PUT, POST, DELETE or OPTIONS, not \"{other}\"")
-                })?;
+                let expected = "expected GET, HEAD, PUT, POST, DELETE or OPTIONS";
+                let methods =
+                    Methods::new(names).map_err(|word| Bad::Word(word, expected.into()))?;
                 self.methods = Some(methods.into());
             }
             directive::PAYLOAD => {
@@ -236,9 +255,7 @@ impl LocConf {
             directive::PASS_HEADER => {
                 let words = (1..).map_while(|index| cf.word(index));
                 let patterns = words.map(|word| {
-                    Pattern::parse(word).map_err(|expected| {
-                        format!("\"{}\": {expected}", String::from_utf8_lossy(word))
-                    })
+                    Pattern::parse(word).map_err(|expected| Bad::Word(word, expected.into()))
                 });
                 let patterns: Vec<_> = patterns.collect::<Result<_, _>>()?;
                 // nobody else has them while the level is being read
@@ -270,14 +287,14 @@ fn scope(value: &[u8]) -> Result<Scope, Expected> {
 }
 
 /// A name that `check` accepts, or one with variables in it, which is checked with each request.
-fn name(
+fn name<'a>(
     value: &[u8],
     cf: Conf,
     check: fn(&[u8]) -> Option<&str>,
     expected: &'static str,
-) -> Result<Name, Expected> {
+) -> Result<Name, Bad<'a>> {
     if Template::is_template(value) {
-        let template = Template::compile(cf, value).ok_or(SAID)?;
+        let template = Template::compile(cf, value).ok_or(Bad::Said)?;
         return Ok(Name::Variable(template));
     }
     check(value).map(|name| Name::Fixed(name.into())).ok_or_else(|| expected.into())
@@ -290,11 +307,39 @@ fn scope_part(value: &[u8], what: &str) -> Result<Rc<str>, Expected> {
     text.map(Rc::from).ok_or_else(|| format!("expected a {what}").into())
 }
 
-/// Whether a value has the look of a signing key or a secret access key, which may have got into the
+/// Whether a value may have a signing key, a secret access key or a token in it, that has got into the
 /// wrong directive: those are not shown.
 fn may_be_secret(value: &[u8]) -> bool {
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-    (40..=44).contains(&value.len()) && value.iter().all(base64)
+    value.split(|byte| !is_base64(byte)).any(looks_secret)
+}
+
+/// Whether this is as long as a secret access key, which signing keys and tokens exceed, and as mixed.
+fn looks_secret(run: &[u8]) -> bool {
+    let has = |test: fn(&u8) -> bool| run.iter().any(test);
+    let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    run.len() >= 40 && mixed && run.iter().all(is_base64)
+}
+
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
+}
+
+/// Warns of what looks like a secret access key or a signing key in a directive where it would be sent
+/// and logged, of a path where the key itself should be, and of a key in the place of another.
+fn warn_of_secret(which: usize, value: &[u8], cf: Conf) {
+    let is_path = || value.first() == Some(&b'/') && Path::new(OsStr::from_bytes(value)).exists();
+    let warning = match which {
+        directive::SECRET_KEY if is_path() => {
+            "is the name of a file, which needs \"file:\" in front"
+        }
+        directive::SECRET_KEY if value.len() == 44 && value.ends_with(b"=") => {
+            "looks like a signing key, which \"aws_signing_key\" takes"
+        }
+        _ if is_secret(which) || !looks_secret(value) => return,
+        _ => "looks like a key that must not show",
+    };
+    let name = String::from_utf8_lossy(cf.word(0).unwrap_or_default());
+    ngx::ngx_conf_log_error!(NGX_LOG_WARN, cf.as_ptr(), "the value of \"{name}\" {warning}");
 }
 
 /// A key of another day signs nothing that S3 accepts: worth a warning, but the file is right.

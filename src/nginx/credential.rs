@@ -151,7 +151,9 @@ impl Keys {
                     .push(format!("the last signing key was for {last}, today is {today} (UTC)"));
             }
             (_, Some(last)) if *last == today => {
-                warnings.push(format!("the last signing key is for today, {today} (UTC)"));
+                warnings.push(format!(
+                    "the last signing key is for today, {today} (UTC): requests fail from midnight on"
+                ));
             }
             (Some(first), _) if *first > today => {
                 warnings
@@ -227,7 +229,13 @@ mod tests {
         for (days, today, warnings) in [
             (&["20260101", "20260102", "20260103"][..], "20260102", &[][..]),
             (&["20251231", "20260101"], "20251231", &[]),
-            (&["20260101"], "20260101", &["the last signing key is for today, 20260101 (UTC)"]),
+            (
+                &["20260101"],
+                "20260101",
+                &[
+                    "the last signing key is for today, 20260101 (UTC): requests fail from midnight on",
+                ],
+            ),
             (
                 &["20260101", "20260102"],
                 "20260104",

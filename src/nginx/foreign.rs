@@ -3,11 +3,11 @@
 //! operator may even set a header to what the client sent. So, when it matters, the request is made a
 //! second time, with other values in the place of the client's.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::cmp::Ordering;
 use std::ptr;
 
-use ngx::ffi::{NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t};
+use ngx::ffi::{NGX_LOG_INFO, NGX_OK, ngx_int_t, ngx_list_t, ngx_str_t};
 use smallvec::SmallVec;
 
 use super::context::Handler;
@@ -26,12 +26,14 @@ pub struct Foreign<'a> {
     create_request: Handler,
     /// Known when it matters; `None` when it could not be found out.
     names: OnceCell<Option<Names<'a>>>,
+    /// How many of the client's there were.
+    count: Cell<usize>,
 }
 
 impl<'a> Foreign<'a> {
     /// For a request whose head `create_request` makes.
     pub fn new(request: Request, create_request: Handler) -> Self {
-        Foreign { request, create_request, names: OnceCell::new() }
+        Foreign { request, create_request, names: OnceCell::new(), count: Cell::new(0) }
     }
 
     /// Whether an `x-amz-*` header with this name is the client's: nginx lets no client's header pass
@@ -39,7 +41,25 @@ impl<'a> Foreign<'a> {
     pub fn is_foreign(&self, name: &[u8]) -> bool {
         let known = |names: &Names<'_>| names.binary_search_by(|own| compare(own, name)).is_ok();
         // what cannot be found out does not go out
-        self.names.get_or_init(|| self.find()).as_ref().is_none_or(known)
+        let foreign = self.names.get_or_init(|| self.find()).as_ref().is_none_or(known);
+        if foreign {
+            self.log(name);
+        }
+        foreign
+    }
+
+    /// Says that a header is dropped: the request will succeed, and may not do what its client wants.
+    fn log(&self, name: &[u8]) {
+        const LOGGED: usize = 8;
+        let count = self.count.replace(self.count.get() + 1);
+        if count < LOGGED {
+            ngx::ngx_log_error!(
+                NGX_LOG_INFO,
+                self.request.log(),
+                "aws_sign: client sent header \"{}\", dropped as \"aws_pass_header\" does not list it",
+                name.escape_ascii()
+            );
+        }
     }
 
     fn find(&self) -> Option<Names<'a>> {

@@ -60,6 +60,8 @@ pub struct Plan<'a> {
     passed: SmallVec<[&'a [u8]; 8]>,
     /// What is signed of them.
     headers: Headers<'a>,
+    /// Headers to sign in whose values there are tabs.
+    tabbed: SmallVec<[(&'a [u8], &'a [u8]); 1]>,
     host: &'a [u8],
     payload: PayloadHash,
     body: &'a [u8],
@@ -140,6 +142,7 @@ impl<'a> Plan<'a> {
             version: &[],
             passed: SmallVec::new(),
             headers: Headers::new(),
+            tabbed: SmallVec::new(),
             host: rules.host.unwrap_or_default(),
             payload: PayloadHash::EMPTY,
             body: &[],
@@ -196,15 +199,8 @@ impl<'a> Plan<'a> {
             let (name, value) = header(&lines[at..end])?;
             let passes = match fate(name) {
                 Fate::Pass => true,
-                Fate::Sign => {
-                    self.sign(name, value)?;
-                    true
-                }
                 Fate::DropIfForeign if foreign(name) => false,
-                Fate::DropIfForeign => {
-                    self.sign(name, value)?;
-                    true
-                }
+                Fate::Sign | Fate::DropIfForeign => self.sign(name, value)?,
                 Fate::Drop => false,
                 Fate::Host => {
                     hosts += 1;
@@ -245,12 +241,19 @@ impl<'a> Plan<'a> {
         self.pass(line.ok_or(Refusal::Body)?)
     }
 
-    /// Has a header signed, whose name will stand in a list in `Authorization`.
-    fn sign(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), Refusal> {
+    /// Has a header signed, whose name will stand in a list in `Authorization`; whether it passes as
+    /// it is.
+    fn sign(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<bool, Refusal> {
         if !name.iter().all(is_token_byte) {
             return Err(Refusal::MalformedHeader);
         }
-        Ok(self.headers.insert(name, value)?)
+        if memchr::memchr(b'\t', value).is_some() {
+            self.tabbed.try_reserve(1).map_err(|_| Refusal::Memory)?;
+            self.tabbed.push((name, value));
+            return Ok(false);
+        }
+        self.headers.insert(name, value)?;
+        Ok(true)
     }
 
     fn pass(&mut self, lines: &'a [u8]) -> Result<(), Refusal> {
@@ -272,10 +275,17 @@ impl<'a> Plan<'a> {
             + self.rules.credential.text().len()
             + self.rules.credential.token().map_or(0, <[u8]>::len)
             + self.headers.names_len()
+            // aside, in the head, and their names in the list
+            + 3 * self.tabbed_len()
             + self.body.len()
             + self.scratch()
             // the names of our own headers, their values but for the credential, and line ends
             + 352
+    }
+
+    /// The room for the lines of headers with tabs.
+    fn tabbed_len(&self) -> usize {
+        self.tabbed.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
     }
 
     /// The room to normalise the path in, which other services than S3 want.
@@ -304,6 +314,8 @@ impl<'a> Plan<'a> {
         headers.extend(&self.headers)?;
 
         let (buf, scratch) = buf.split_at_mut(buf.len() - self.scratch());
+        let (buf, tabbed) = buf.split_at_mut(buf.len() - self.tabbed_len());
+        let tabbed = self.put_tabbed(tabbed, &mut headers)?;
         let mut out = Out::new(buf);
         out.put(method);
         out.push(b' ');
@@ -329,6 +341,7 @@ impl<'a> Plan<'a> {
         for lines in &self.passed {
             out.put(lines);
         }
+        out.put(tabbed);
         out.put(b"X-Amz-Date: ");
         let date = put_value(&mut out, date.as_bytes());
         out.put(b"X-Amz-Content-Sha256: ");
@@ -362,6 +375,33 @@ impl<'a> Plan<'a> {
             signed_headers,
             key_scope,
         })
+    }
+
+    /// Writes the lines of headers with tabs, which become spaces, and adds them to what is signed:
+    /// some servers fold tabs as they do spaces, and some do not.
+    fn put_tabbed<'b>(
+        &self,
+        buf: &'b mut [u8],
+        headers: &mut Headers<'b>,
+    ) -> Result<&'b [u8], Refusal>
+    where
+        Self: 'b,
+    {
+        let mut values = SmallVec::<[Range<usize>; 1]>::new();
+        let mut out = Out::new(buf);
+        for (name, value) in &self.tabbed {
+            out.put(name);
+            out.put(b": ");
+            values.try_reserve(1).map_err(|_| Refusal::Memory)?;
+            values.push(out.position()..out.position() + value.len());
+            value.iter().for_each(|byte| out.push(if *byte == b'\t' { b' ' } else { *byte }));
+            out.put(b"\r\n");
+        }
+        let (lines, _) = out.finish();
+        for ((name, _), value) in self.tabbed.iter().zip(values) {
+            headers.insert(name, &lines[value])?;
+        }
+        Ok(lines)
     }
 }
 

@@ -43,7 +43,9 @@ impl Pattern {
         match rest {
             Some(_) if is_own(stem) => Err("this header is the module's own"),
             Some(_) if is_prefix => Ok(Pattern::Prefix(stem.into())),
-            Some(rest) if !rest.is_empty() => Ok(Pattern::Name(stem.into())),
+            Some(rest) if !rest.is_empty() && !rest.ends_with(b"-") => {
+                Ok(Pattern::Name(stem.into()))
+            }
             _ => Err("expected the name of an \"x-amz-\" header, or \"x-amz-prefix*\""),
         }
     }
@@ -78,7 +80,17 @@ mod tests {
             let parsed = Pattern::parse(pattern.as_bytes()).unwrap();
             assert_eq!(parsed.matches(name.as_bytes()), matches, "{pattern} {name}");
         }
-        for bad in ["", "*", "x-*", "x-amz*", "x-amz-", "content-type", "x-amz-a*b", "x-amz-a b"] {
+        for bad in [
+            "",
+            "*",
+            "x-*",
+            "x-amz*",
+            "x-amz-",
+            "content-type",
+            "x-amz-a*b",
+            "x-amz-a b",
+            "x-amz-a-",
+        ] {
             assert!(Pattern::parse(bad.as_bytes()).unwrap_err().starts_with("expected"), "{bad}");
         }
         for own in ["x-amz-date", "X-Amz-Content-SHA256", "x-amz-security-token", "x-amz-date*"] {

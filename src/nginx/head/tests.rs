@@ -104,6 +104,23 @@ fn the_operators_amz_headers_are_signed_and_the_clients_dropped() {
 }
 
 #[test]
+fn a_tab_in_what_is_signed_goes_out_as_a_space() {
+    let wire = "GET / HTTP/1.1\r\nX-Amz-Meta-A: a\tb \t c\r\nAccept: a\tb\r\nx-amz-meta-a: d\r\n\
+                Content-MD5:\tx\ty\t\r\nX-Amz-Meta-Z: \t\r\n\r\n";
+    for service in ["s3", "other"] {
+        let (text, canonical) = Case { service, ..CASE }.sign(wire).unwrap();
+        for line in ["X-Amz-Meta-A: a b   c", "Accept: a\tb", "x-amz-meta-a: d", "Content-MD5: x y"]
+        {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line}: {text}");
+        }
+        // values of one name are signed in the order in which they go out
+        assert!(canonical.contains("\ncontent-md5:x y\n"), "{canonical}");
+        assert!(canonical.contains("\nx-amz-meta-a:d,a b c\nx-amz-meta-z:\n"), "{canonical}");
+        assert!(text.find("x-amz-meta-a: d") < text.find("X-Amz-Meta-A: a b"));
+    }
+}
+
+#[test]
 fn without_a_host_of_ours_the_one_of_nginx_is_signed() {
     let case = Case { host: None, ..CASE };
     let (text, canonical) = case.sign("GET / HTTP/1.1\r\nHOST:  up.test:81 \r\n\r\n").unwrap();

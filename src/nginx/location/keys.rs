@@ -59,11 +59,11 @@ impl LocConf {
         if self.secret.is_some() {
             return self.region.is_none().then_some("aws_region");
         }
-        let scoped = !self.keys.is_empty() && self.keys.iter().all(|key| key.scope.is_some());
-        if self.scope.is_none() && !scoped {
-            return Some("aws_key_scope");
+        if self.keys.is_empty() {
+            return Some("aws_signing_key");
         }
-        self.keys.is_empty().then_some("aws_signing_key")
+        let scoped = self.keys.iter().all(|key| key.scope.is_some());
+        (self.scope.is_none() && !scoped).then_some("aws_key_scope")
     }
 
     /// What follows from the directives of this level; `None` after an error was logged.
