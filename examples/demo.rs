@@ -39,10 +39,10 @@ fn main() -> ExitCode {
     println!("\nTry it:\n");
     for (key, _) in OBJECTS {
         let path = support::encode_path(key.as_bytes());
-        println!("    curl -i http://{}/{path}", nginx.addr());
+        println!("    curl -i 'http://{}/{path}'", nginx.addr());
     }
-    println!("    curl -i http://{}/?list-type=2", nginx.addr());
-    println!("    curl -i http://{}/unsigned/hello.txt", nginx.addr());
+    println!("    curl -i 'http://{}/?list-type=2'", nginx.addr());
+    println!("    curl -i 'http://{}/unsigned/hello.txt'", nginx.addr());
     println!("\nThe configuration is {}/nginx.conf.", nginx.prefix().display());
     println!("Serving until interrupted (Ctrl-C) ...");
     if let Err(error) = wait_for_signal() {

@@ -23,7 +23,7 @@ Authorization header of a request, as the module would sign it.
   --method METHOD     the method (default: GET)
   -H 'NAME: VALUE'    a further header to sign; Host takes the place of the URL's
   --payload FILE      the body (default: none)
-  --help              this text
+  -h, --help          this text
 
 The signing key is AWS_SIGNING_KEY (base64) in the environment, or follows from
 AWS_SECRET_ACCESS_KEY. Without either there is no signature.
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let arguments: Result<Vec<String>, _> =
         env::args_os().skip(1).map(|a| a.into_string()).collect();
     let result = match arguments {
-        Ok(arguments) if arguments.iter().any(|argument| argument == "--help") => {
+        Ok(arguments) if arguments.iter().any(|a| matches!(&a[..], "--help" | "-h")) => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }

@@ -101,7 +101,7 @@ fn cached_and_sliced() {
         &[
             ("my-bucket.s3.amazonaws.com:443", &site.s3.addr().to_string()),
             ("https://s3", "http://s3"),
-            ("/var/cache/nginx", "{prefix}"),
+            ("/var/cache/nginx-s3", "{prefix}/s3"),
         ],
     ));
     site.check(&nginx, "/");
@@ -131,7 +131,7 @@ fn as_they_are() {
                 concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf/aws-keys.conf"),
             )
             .replace("/etc/ssl/certs/ca-certificates.crt", &certificate)
-            .replace("/var/cache/nginx", "{prefix}")
+            .replace("/var/cache/nginx-s3", "{prefix}/s3")
             .replace("listen 80;", "listen 127.0.0.1:{port};")
             .replace("my-bucket.s3.amazonaws.com", "127.0.0.1")
             .replace("https://s3.us-east-1.amazonaws.com", "https://127.0.0.1");

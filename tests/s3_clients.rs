@@ -33,7 +33,8 @@ impl Site {
             files.path().display()
         );
         for (from, to) in [
-            ("listen 80;", &*listen),
+            ("listen      80;", &*listen),
+            ("server_name s3.example.com;", "server_name localhost;"),
             ("include      aws-keys.conf;", &support::directives()),
             ("https://s3.us-east-1.amazonaws.com", &format!("http://{}", s3.addr())),
         ] {
@@ -45,7 +46,7 @@ impl Site {
     }
 
     fn endpoints(&self) -> [String; 2] {
-        [format!("http://{}", self.nginx.addr()), self.https.clone()]
+        [format!("http://localhost:{}", self.nginx.port()), self.https.clone()]
     }
 
     fn certificate(&self) -> PathBuf {

@@ -44,10 +44,12 @@ def missing(key):
 def put_get_head():
     for size in 0, 1, 5000, 3 * MIB:
         for key in "plain", ODD:
-            s3.put_object(Bucket=BUCKET, Key=key, Body=body(size), Metadata={"size": str(size)})
+            metadata = {"size": str(size), "with_underscore.and-dot": "a \t b"}
+            s3.put_object(Bucket=BUCKET, Key=key, Body=body(size), Metadata=metadata)
             assert get(key) == body(size)
             head = s3.head_object(Bucket=BUCKET, Key=key)
-            assert head["ContentLength"] == size and head["Metadata"] == {"size": str(size)}
+            metadata["with_underscore.and-dot"] = "a   b"
+            assert head["ContentLength"] == size and head["Metadata"] == metadata
     s3.put_object(Bucket=BUCKET, Key="text", Body="text", ContentType="text/plain")
     assert get("text", Range="bytes=1-2") == b"ex"
     for algorithm in "CRC32", "SHA256":
