@@ -1,9 +1,9 @@
 //! The directives: their table, and what becomes of their values.
 
+mod secrecy;
+
 use std::borrow::Cow;
-use std::ffi::{OsStr, c_char, c_void};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::rc::Rc;
 
@@ -23,6 +23,7 @@ use super::methods::Methods;
 use super::passed::Pattern;
 use super::{clock, host, secret_file};
 use crate::sigv4::{Scope, SigningKey, is_credential_byte};
+use secrecy::{is_secret, may_be_secret, warn_of_secret};
 
 /// Selects the directive in the one setter, by `offset`.
 mod directive {
@@ -119,11 +120,6 @@ unsafe extern "C" fn set(
         }
         status
     })
-}
-
-/// Whether a directive's value must not show.
-fn is_secret(which: usize) -> bool {
-    matches!(which, directive::SIGNING_KEY | directive::SESSION_TOKEN | directive::SECRET_KEY)
 }
 
 impl LocConf {
@@ -305,41 +301,6 @@ fn scope_part(value: &[u8], what: &str) -> Result<Rc<str>, Expected> {
     let legal = !value.is_empty() && value.iter().copied().all(is_credential_byte);
     let text = str::from_utf8(value).ok().filter(|_| legal);
     text.map(Rc::from).ok_or_else(|| format!("expected a {what}").into())
-}
-
-/// Whether a value may have a signing key, a secret access key or a token in it, that has got into the
-/// wrong directive: those are not shown.
-fn may_be_secret(value: &[u8]) -> bool {
-    value.split(|byte| !is_base64(byte)).any(looks_secret)
-}
-
-/// Whether this is as long as a secret access key, which signing keys and tokens exceed, and as mixed.
-fn looks_secret(run: &[u8]) -> bool {
-    let has = |test: fn(&u8) -> bool| run.iter().any(test);
-    let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    run.len() >= 40 && mixed && run.iter().all(is_base64)
-}
-
-fn is_base64(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
-}
-
-/// Warns of what looks like a secret access key or a signing key in a directive where it would be sent
-/// and logged, of a path where the key itself should be, and of a key in the place of another.
-fn warn_of_secret(which: usize, value: &[u8], cf: Conf) {
-    let is_path = || value.first() == Some(&b'/') && Path::new(OsStr::from_bytes(value)).exists();
-    let warning = match which {
-        directive::SECRET_KEY if is_path() => {
-            "is the name of a file, which needs \"file:\" in front"
-        }
-        directive::SECRET_KEY if value.len() == 44 && value.ends_with(b"=") => {
-            "looks like a signing key, which \"aws_signing_key\" takes"
-        }
-        _ if is_secret(which) || !looks_secret(value) => return,
-        _ => "looks like a key that must not show",
-    };
-    let name = String::from_utf8_lossy(cf.word(0).unwrap_or_default());
-    ngx::ngx_conf_log_error!(NGX_LOG_WARN, cf.as_ptr(), "the value of \"{name}\" {warning}");
 }
 
 /// A key of another day signs nothing that S3 accepts: worth a warning, but the file is right.

@@ -2,52 +2,25 @@
 //!
 //! No pointer of nginx's gets here: bytes in, bytes out.
 
+mod fate;
 mod lines;
 mod refusal;
+mod rules;
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::credential::Credential;
-use super::methods::{Methods, is_reading};
-use super::passed::{Pattern, is_own, is_token_byte, strip_prefix};
+use super::methods::is_reading;
+use super::passed::is_token_byte;
 use super::target::Target;
 use crate::sigv4::{
-    ALGORITHM, AmzDate, CanonicalRequest, Headers, Out, PayloadHash, Sink, StringToSign, uri,
+    ALGORITHM, CanonicalRequest, Headers, Out, PayloadHash, Sink, StringToSign, uri,
 };
+use fate::{Fate, fate};
 use lines::{Framing, header, line_len};
 pub use refusal::Refusal;
-
-/// What becomes of a header that nginx wrote.
-enum Fate {
-    /// It goes out as it is, unsigned.
-    Pass,
-    /// It goes out as it is, signed.
-    Sign,
-    /// It is signed as `Host`, unless another host is to be.
-    Host,
-    /// It announces a body.
-    Length,
-    /// It does not go out: ours alone may.
-    Drop,
-    /// It does not go out when it is the client's.
-    DropIfForeign,
-}
-
-fn fate(name: &[u8]) -> Fate {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-    match name.first().map(u8::to_ascii_lowercase) {
-        Some(b'h') if is("host") => Fate::Host,
-        Some(b'a') if is("authorization") => Fate::Drop,
-        Some(b'c') if is("content-md5") => Fate::Sign,
-        Some(b'c') if is("content-length") => Fate::Length,
-        Some(b't') if is("transfer-encoding") => Fate::Length,
-        Some(b'x') if is_own(name) => Fate::Drop,
-        Some(b'x') if strip_prefix(name).is_some() => Fate::DropIfForeign,
-        _ => Fate::Pass,
-    }
-}
+pub use rules::{Body, Rules};
 
 /// A head that will be signed, and all that goes into it.
 pub struct Plan<'a> {
@@ -86,50 +59,6 @@ pub struct Signed {
     pub signed_headers: Range<usize>,
     /// The scope within it.
     pub key_scope: Range<usize>,
-}
-
-/// What to sign with, and what the operator says of the request.
-pub struct Rules<'a> {
-    /// Whose signature is made.
-    pub credential: &'a Credential,
-    /// The moment of the signature.
-    pub date: AmzDate,
-    /// The host to send and sign in place of the one that nginx wrote.
-    pub host: Option<&'a [u8]>,
-    /// Whether a client's body that nginx announces is left out of the request.
-    pub drop_body: bool,
-    /// The methods that may be signed.
-    pub methods: &'a Methods,
-    /// The client's `x-amz-*` headers that may pass.
-    pub passed: &'a [Pattern],
-    /// What follows the head in buffers of its own.
-    pub body: Body,
-}
-
-/// A body that nginx sends behind the head.
-#[derive(Clone, Copy, Debug)]
-pub enum Body {
-    /// All of it is there.
-    Whole {
-        /// Its length in bytes.
-        len: u64,
-        /// Its hash, or what stands for it.
-        hash: PayloadHash,
-    },
-    /// It goes out while it arrives: this stands for its hash.
-    Streamed(PayloadHash),
-}
-
-impl Body {
-    /// No body.
-    pub const NONE: Body = Body::Whole { len: 0, hash: PayloadHash::EMPTY };
-}
-
-impl Rules<'_> {
-    /// Whether a query may have a parameter: S3 takes some headers as parameters, too.
-    fn may_ask(&self, name: &[u8]) -> bool {
-        strip_prefix(name).is_none() || self.passed.iter().any(|pattern| pattern.matches(name))
-    }
 }
 
 impl<'a> Plan<'a> {

@@ -1,5 +1,7 @@
 use super::*;
-use crate::sigv4::{Day, Scope, SigningKey};
+use crate::nginx::credential::Credential;
+use crate::nginx::methods::Methods;
+use crate::sigv4::{AmzDate, Day, Scope, SigningKey};
 
 const DATE: i64 = 1_440_938_160;
 
