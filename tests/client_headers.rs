@@ -280,16 +280,16 @@ fn many_headers_are_dropped_and_many_pass() {
         "location / { proxy_pass http://s3; }
         location /all/ { aws_pass_header x-amz-*; proxy_pass http://s3; }",
     );
-    let names: Vec<String> = (0..1000).rev().map(|n| format!("X-Amz-{n:03}")).collect();
+    let names: Vec<String> = (0..900).rev().map(|n| format!("X-Amz-{n:03}")).collect();
     let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
-    for (target, passed) in [("/x", 0), ("/all/x", 1000)] {
+    for (target, passed) in [("/x", 0), ("/all/x", 900)] {
         let response = support::request(nginx.addr(), message("GET", target, &headers, b""));
         assert_eq!(response.status, 200, "{target}");
         let received = &s3.take()[0];
         assert_eq!((&received.verdict, extra(received).len()), (&Ok(()), passed), "{target}");
     }
     let log = nginx.stop();
-    let line = "aws_sign: client sent header \"X-Amz-999\", dropped as \"aws_pass_header\" does not list it";
+    let line = "aws_sign: client sent header \"X-Amz-899\", dropped as \"aws_pass_header\" does not list it";
     assert!(log.contains(line), "{log}");
     assert_eq!(log.matches("dropped as").count(), 8, "no more of one request");
 }
