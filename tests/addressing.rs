@@ -309,14 +309,23 @@ fn who_has_a_variable_of_that_name_keeps_it() {
     let s3 = Verifier::start(Credentials::default());
     let nginx = Nginx::start(&format!(
         "{keys}
-        map $arg_b $aws_s3_bucket {{ default mapped-$arg_b; }}
+        map $uri $aws_s3_bucket {{ ~^/m/(.)(.) \"b-$1\"; default mapped-$arg_b; }}
+        upstream up {{ server {s3}; }}
         server {{
             listen 127.0.0.1:{{port}};
-            location / {{ aws_sign; aws_s3_bucket $aws_s3_bucket; proxy_pass http://{s3}; }}
+            aws_sign; aws_s3_bucket $aws_s3_bucket;
+            location / {{ proxy_pass http://up; }}
+            location ~ ^/m/(.*)$ {{ proxy_pass http://up/$1?b=$aws_s3_bucket; }}
         }}",
         keys = support::directives(),
         s3 = s3.addr(),
     ));
-    assert_eq!(support::get(nginx.addr(), "/x?b=1").status, 200);
-    assert_eq!(s3.take()[0].host, "mapped-1.s3.amazonaws.com");
+    for (target, bucket, sent) in
+        [("/x?b=1", "mapped-1", "/x?b=1"), ("/m/XYkey", "b-X", "/XYkey?b=b-X")]
+    {
+        assert_eq!(support::get(nginx.addr(), target).status, 200);
+        let received = &s3.take()[0];
+        assert_eq!(received.host, format!("{bucket}.s3.amazonaws.com"));
+        assert_eq!(String::from_utf8_lossy(&received.target), sent);
+    }
 }

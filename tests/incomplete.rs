@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::http::{Connection, chunks, message, try_request};
-use support::{Credentials, Nginx, Verifier};
+use support::{Answer, Credentials, Nginx, Verifier};
 
 const TRAILER: (&str, &str) = ("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
 const CHUNKED: (&str, &str) = ("Transfer-Encoding", "chunked");
@@ -162,6 +162,79 @@ fn a_body_that_nginx_gave_up_is_not_sent() {
 }
 
 #[test]
+fn a_body_over_http2_that_is_gone_is_not_an_empty_one() {
+    let s3 = verifier();
+    let app = Verifier::with_responder(Credentials::default(), |_| Answer::new(404, "none"));
+    let http2 = SocketAddr::from(([127, 0, 0, 1], support::free_port()));
+    let nginx = start(
+        &s3,
+        &format!(
+            "listen {http2} http2; proxy_intercept_errors on;
+            location /app/ {{ proxy_request_buffering off; error_page 404 = @s3; proxy_pass http://{app}; }}
+            location /app2/ {{
+                proxy_request_buffering off; error_page 404 = @unsigned; proxy_pass http://{app};
+            }}
+            location /large/ {{
+                aws_sign; client_max_body_size 1k; error_page 413 = @s3; proxy_pass http://s3;
+            }}
+            location /buffered/ {{ error_page 404 = @s3; proxy_pass http://{app}; }}
+            location @s3 {{ aws_sign; proxy_set_header Content-Length ''; proxy_pass http://s3; }}
+            location @unsigned {{
+                aws_sign; aws_payload unsigned; proxy_request_buffering off; proxy_pass http://s3;
+            }}",
+            app = app.addr(),
+        ),
+    );
+    let piece = [b'x'; 3000];
+    for target in ["/app/x", "/app2/x", "/large/x"] {
+        for headers in [&[][..], &[("content-length", "6000")]] {
+            let mut client = support::http2::Connection::open(http2);
+            let response = client.send_with("PUT", target, headers, &[&piece, &piece]);
+            assert!([500, 413].contains(&response.status), "{target}: {}", response.status);
+        }
+    }
+    assert!(s3.take().is_empty());
+    // what is there goes out, but not without its length
+    let mut client = support::http2::Connection::open(http2);
+    assert_eq!(client.send("PUT", "/buffered/x", &[&piece, &piece]).status, 500);
+    assert_eq!(client.send("PUT", "/buffered/x", &[]).status, 200);
+    assert_eq!(s3.take()[0].verdict, Ok(()));
+    drop(nginx);
+}
+
+#[test]
+fn a_fallback_that_needs_no_body_has_none() {
+    let s3 = verifier();
+    let hasty = hasty();
+    let nginx = start(
+        &s3,
+        &format!(
+            "proxy_intercept_errors on; proxy_request_buffering off;
+            location /without/ {{ error_page 404 = @without; proxy_pass http://{hasty}; }}
+            location /set/ {{ error_page 404 = @set; proxy_pass http://{hasty}; }}
+            location /get/ {{ error_page 404 = @get; proxy_pass http://{hasty}; }}
+            location @without {{
+                aws_sign; proxy_pass_request_body off; proxy_set_header Content-Length 0;
+                proxy_pass http://s3;
+            }}
+            location @set {{ aws_sign; proxy_set_body \"a\r\n\r\n\"; proxy_pass http://s3; }}
+            location @get {{
+                aws_sign; proxy_method GET; proxy_pass_request_body off;
+                proxy_set_header Content-Length ''; proxy_pass http://s3;
+            }}"
+        ),
+    );
+    for (target, body) in [("/without/x", &b""[..]), ("/set/x", b"a\r\n\r\n"), ("/get/x", b"")] {
+        let mut client = Connection::open(nginx.addr()).unwrap();
+        let headers = [("Content-Length", "300")];
+        client.send(&message("PUT", target, &headers, &[b'x'; 100])).unwrap();
+        assert_eq!(client.receive().status, 200, "{target}");
+        let received = &s3.take()[0];
+        assert_eq!((&received.verdict, &received.body[..]), (&Ok(()), body), "{target}");
+    }
+}
+
+#[test]
 fn a_file_that_was_sent_and_closed_is_not_sent_again() {
     let s3 = verifier();
     let nginx = start(
@@ -196,9 +269,10 @@ fn a_file_that_was_sent_and_closed_is_not_sent_again() {
 #[test]
 fn what_nothing_streams_is_signed() {
     let s3 = verifier();
+    let http2 = SocketAddr::from(([127, 0, 0, 1], support::free_port()));
     let nginx = start(
         &s3,
-        "aws_sign; proxy_request_buffering off;
+        &"listen {http2} http2; aws_sign; proxy_request_buffering off;
         location / { proxy_pass http://s3; }
         location /old/ { proxy_http_version 1.0; proxy_pass http://s3; }
         location /without/ {
@@ -206,13 +280,16 @@ fn what_nothing_streams_is_signed() {
         }
         location /set/ { proxy_set_body fixed; proxy_pass http://s3; }
         location /mirrored/ { mirror /copy; proxy_pass http://s3; }
-        location /copy { internal; aws_sign off; return 204; }",
+        location /copy { internal; aws_sign off; return 204; }
+        location /unsigned/ { aws_payload unsigned; proxy_pass http://s3; }"
+            .replace("{http2}", &http2.to_string()),
     );
     for (method, target, headers, body, arrives) in [
         ("GET", "/x", &[CHUNKED][..], &b"0\r\n\r\n"[..], &b""[..]),
         ("GET", "/old/x", &[CHUNKED], b"0\r\n\r\n", b""),
         ("PUT", "/x", &[CHUNKED], b"0\r\n\r\n", b""),
         ("DELETE", "/x", &[], b"", b""),
+        ("GET", "/unsigned/x", &[CHUNKED], b"0\r\n\r\n", b""),
         ("PUT", "/without/x", &[], b"abc", b""),
         ("PUT", "/set/x", &[], b"abc", b"fixed"),
         ("PUT", "/set/x", &[CHUNKED], b"3\r\nabc\r\n0\r\n\r\n", b"fixed"),
@@ -223,6 +300,23 @@ fn what_nothing_streams_is_signed() {
         let received = s3.take();
         assert_eq!((received.len(), &received[0].verdict), (1, &Ok(())), "{method} {target}");
         assert_eq!(received[0].body, arrives, "{method} {target}");
+    }
+    let mut client = support::http2::Connection::open(http2);
+    for target in ["/x", "/unsigned/x"] {
+        for (method, headers) in [
+            ("GET", &[][..]),
+            ("GET", &[("content-length", "0")]),
+            ("DELETE", &[("content-length", "0")]),
+            ("PUT", &[("content-length", "0")]),
+        ] {
+            // its end comes in a frame of its own
+            let response = client.send_with(method, target, headers, &[b""]);
+            assert_eq!(response.status, 200, "{method} {target}");
+            let received = s3.take();
+            assert_eq!((received.len(), &received[0].verdict), (1, &Ok(())), "{method} {target}");
+            let hash = received[0].header("X-Amz-Content-Sha256");
+            assert_eq!(hash, Some(support::sha256_hex(b"")), "{method} {target}");
+        }
     }
     // whether a body is signed does not depend on how fast it comes
     for target in ["/x", "/old/x"] {

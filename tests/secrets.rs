@@ -205,6 +205,17 @@ fn nginx_t_shows_no_key() {
         let line = format!("the value of \"{wrong}\" looks like a key that must not show");
         assert!(stderr.contains(&line), "{stderr}");
     }
+    for wrong in [
+        format!("aws_key_scope 20150830/{secret}/s3/aws4_request"),
+        format!("aws_signing_key {text} 20150830/{secret}/s3/aws4_request"),
+        format!("aws_pass_header x-amz-acl x-amz-{secret}"),
+    ] {
+        let (good, stderr) = Nginx::builder().http(&format!("{wrong};")).test();
+        let warned = stderr.contains("looks like a key that must not show");
+        assert!(good && warned && !stderr.contains(&secret[..20]), "{wrong}: {stderr}");
+    }
+    let (good, stderr) = Nginx::builder().http(&format!("aws_secret_key file:{secret};")).test();
+    assert!(!good && stderr.contains("cannot read") && !stderr.contains(&secret[..20]), "{stderr}");
     for (key, line) in [
         ("/etc/passwd", "the value of \"aws_secret_key\" is the name of a file"),
         (&text[..], "the value of \"aws_secret_key\" looks like a signing key"),

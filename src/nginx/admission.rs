@@ -47,6 +47,7 @@ pub fn admit(request: Request, conf: &LocConf) -> Admission {
         && (!conf.signs_payload() || framed == Framed::WithTrailer)
         && request.is_chunked()
         && !request.has_asked_for_body()
+        && !is_reading(method)
     {
         ngx::ngx_log_error!(
             NGX_LOG_INFO,

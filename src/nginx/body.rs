@@ -72,7 +72,8 @@ fn hasher<'a>(request: Request, make: bool) -> Option<&'a mut PayloadHasher> {
     unsafe { hasher.as_mut() }
 }
 
-/// What follows a head in the buffers of `chain`, or while it arrives.
+/// What follows a head in the buffers of `chain`, or while it arrives, when the client's body is passed
+/// on.
 pub fn following(
     request: Request,
     conf: &LocConf,
@@ -87,10 +88,10 @@ pub fn following(
     let awaits = request.awaits_body();
     match unsigned {
         Some(hash) if streams && awaits && len == 0 => Ok(Body::Streamed(hash)),
-        // all of it may be there, but whether it is must not depend on the client's speed
+        // all of it may be there, but whether a body is signed must not depend on the client's speed
         None if streams && (awaits || len > 0) => Err(Refusal::Unbuffered),
-        // what another location has begun to read, nginx would send as far as it came
-        _ if awaits => Err(Refusal::Incomplete),
+        // what another location has begun to read or to send, nginx would send as far as it is there
+        _ if awaits || request.body_len() != Some(len) => Err(Refusal::Incomplete),
         // nginx closes a file that was sent once
         _ if !ffi::buffers(chain).all(is_there) => Err(Refusal::Incomplete),
         _ if len == 0 => Ok(Body::NONE),

@@ -1,6 +1,6 @@
 //! The directives: their table, and what becomes of their values.
 
-mod secrecy;
+pub mod secrecy;
 
 use std::borrow::Cow;
 use std::ffi::{c_char, c_void};

@@ -139,10 +139,19 @@ impl Request {
         !self.raw().request_body.is_null()
     }
 
-    /// Whether a part of the body that was asked for has not arrived.
+    /// Whether a part of the body that was asked for has not arrived. HTTP/2 waits for the end of an
+    /// empty body, too.
     pub fn awaits_body(self) -> bool {
         // SAFETY: null, or the body of this live request
-        unsafe { self.raw().request_body.as_ref() }.is_some_and(|body| body.rest > 0)
+        let rest = unsafe { self.raw().request_body.as_ref() }.map_or(0, |body| body.rest);
+        rest > 0 && self.may_have_body()
+    }
+
+    /// The length of the body; `None` when the client did not say it and the end was not seen.
+    pub fn body_len(self) -> Option<u64> {
+        let len = self.raw().headers_in.content_length_n;
+        let none = if self.is_chunked() { None } else { Some(0) };
+        u64::try_from(len).ok().or(none)
     }
 
     /// Whether the body is that of the main request.

@@ -33,7 +33,7 @@ pub struct Plan<'a> {
     passed: SmallVec<[&'a [u8]; 8]>,
     /// What is signed of them.
     headers: Headers<'a>,
-    /// Headers to sign in whose values there are tabs.
+    /// The headers to sign from the first one on that has a tab.
     tabbed: SmallVec<[(&'a [u8], &'a [u8]); 1]>,
     host: &'a [u8],
     payload: PayloadHash,
@@ -129,7 +129,7 @@ impl<'a> Plan<'a> {
             let passes = match fate(name) {
                 Fate::Pass => true,
                 Fate::DropIfForeign if foreign(name) => false,
-                Fate::Sign | Fate::DropIfForeign => self.sign(name, value)?,
+                Fate::Sign | Fate::DropIfForeign => self.sign(name, value, &lines[at..end])?,
                 Fate::Drop => false,
                 Fate::Host => {
                     hosts += 1;
@@ -170,13 +170,14 @@ impl<'a> Plan<'a> {
         self.pass(line.ok_or(Refusal::Body)?)
     }
 
-    /// Has a header signed, whose name will stand in a list in `Authorization`; whether it passes as
-    /// it is.
-    fn sign(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<bool, Refusal> {
+    /// Has a header signed, whose name will stand in a list in `Authorization`; whether its line
+    /// passes as it is.
+    fn sign(&mut self, name: &'a [u8], value: &'a [u8], line: &[u8]) -> Result<bool, Refusal> {
         if !name.iter().all(is_token_byte) {
             return Err(Refusal::MalformedHeader);
         }
-        if memchr::memchr(b'\t', value).is_some() {
+        // what follows one with a tab does, too, lest headers of one name change their order
+        if !self.tabbed.is_empty() || memchr::memchr(b'\t', line).is_some() {
             self.tabbed.try_reserve(1).map_err(|_| Refusal::Memory)?;
             self.tabbed.push((name, value));
             return Ok(false);

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use ngx::ffi::NGX_LOG_WARN;
 use zeroize::Zeroizing;
 
+use super::conf::secrecy::may_be_secret;
 use super::ffi::Conf;
 
 /// No secret is longer.
@@ -20,7 +21,9 @@ const LIMIT: usize = 4096;
 pub fn read(path: &[u8], cf: Conf) -> Result<Zeroizing<Vec<u8>>, Cow<'static, str>> {
     let path = cf.full_name(path).ok_or("expected a path behind \"file:\"")?;
     let path = OsStr::from_bytes(&path);
-    let shown = path.to_string_lossy();
+    // the key itself may stand there
+    let shown =
+        if may_be_secret(path.as_bytes()) { "the file".into() } else { path.to_string_lossy() };
     let failed = |error: std::io::Error| format!("cannot read \"{shown}\": {error}");
     // opening a pipe would wait for its other end
     let metadata = fs::metadata(path).map_err(failed)?;

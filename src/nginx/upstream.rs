@@ -212,9 +212,14 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let date = clock::now().ok_or(Refusal::Credential)?;
     // the day may have ended while the body came
     let credential = credential(request, conf, date.day()).ok_or(Refusal::Credential)?;
-    let body = match drop_body {
-        true => Body::NONE,
-        false => body::following(request, conf, streams, following)?,
+    // SAFETY: as above; an upstream has a configuration
+    let passes = unsafe { (*(*u).conf).pass_request_body != 0 } && !drop_body;
+    let has_body = request.may_have_body() || !following.is_null();
+    // what "proxy_set_body" says stands in the buffer of the head
+    let ends = || memchr::memmem::find(wire, b"\r\n\r\n").is_none_or(|at| at + 4 == wire.len());
+    let body = match passes && has_body && ends() {
+        true => body::following(request, conf, streams, following)?,
+        false => Body::NONE,
     };
     let rules = Rules {
         credential: &credential,

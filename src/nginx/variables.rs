@@ -56,12 +56,11 @@ pub(super) unsafe extern "C" fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
     let Some(conf) = (unsafe { Conf::new(cf) }) else { return NGX_ERROR as ngx_int_t };
     ffi::guard(conf.log(), NGX_ERROR as ngx_int_t, || {
         for (data, mut name) in names().into_iter().enumerate() {
-            // what they say changes when the request is signed
-            let mut flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
-            if data == BUCKET {
-                // who has a "map" to this name keeps it
-                flags |= NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t;
-            }
+            // what they say changes when the request is signed; who has a "map" to the last name
+            // keeps it as it is, and each value of ours says so again
+            let flags =
+                if data == BUCKET { NGX_HTTP_VAR_CHANGEABLE } else { NGX_HTTP_VAR_NOCACHEABLE };
+            let flags = flags as ngx_uint_t;
             // SAFETY: nginx copies the name, and returns null or a variable that is ours to set up
             let variable = unsafe { ngx_http_add_variable(cf, &mut name, flags).as_mut() };
             let Some(variable) = variable else { return NGX_ERROR as ngx_int_t };
@@ -82,12 +81,12 @@ unsafe extern "C" fn get(
         return NGX_ERROR as ngx_int_t;
     };
     ffi::guard(request.log(), NGX_ERROR as ngx_int_t, || {
+        value.set_no_cacheable(1);
         match part(request, data) {
             Some(string) => {
                 value.data = string.data;
                 value.set_len(string.len as u32);
                 value.set_valid(1);
-                value.set_no_cacheable(1);
                 value.set_not_found(0);
             }
             None => value.set_not_found(1),

@@ -75,8 +75,13 @@ impl<'a> Headers<'a> {
 
     fn place(&mut self, entry: Entry<'a>) -> Result<(), OutOfMemory> {
         self.0.try_reserve(1).map_err(|_| OutOfMemory)?;
-        let before = self.0.iter().rposition(|header| header.compare(&entry).is_le());
-        self.0.insert(before.map_or(0, |before| before + 1), entry);
+        let is_before = |header: &Entry<'_>| header.compare(&entry).is_le();
+        // most come in order
+        let place = match self.0.last() {
+            Some(last) if !is_before(last) => self.0.partition_point(is_before),
+            _ => self.0.len(),
+        };
+        self.0.insert(place, entry);
         Ok(())
     }
 

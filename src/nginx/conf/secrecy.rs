@@ -35,6 +35,9 @@ fn is_base64(byte: &u8) -> bool {
 /// and logged, of a path where the key itself should be, and of a key in the place of another.
 pub fn warn_of_secret(which: usize, value: &[u8], cf: Conf) {
     let is_path = || value.first() == Some(&b'/') && Path::new(OsStr::from_bytes(value)).exists();
+    // behind a signing key stands its scope
+    let first = if is_secret(which) { 2 } else { 1 };
+    let shows = || (first..).map_while(|index| cf.word(index)).any(may_be_secret);
     let warning = match which {
         directive::SECRET_KEY if is_path() => {
             "is the name of a file, which needs \"file:\" in front"
@@ -42,8 +45,8 @@ pub fn warn_of_secret(which: usize, value: &[u8], cf: Conf) {
         directive::SECRET_KEY if value.len() == 44 && value.ends_with(b"=") => {
             "looks like a signing key, which \"aws_signing_key\" takes"
         }
-        _ if is_secret(which) || !looks_secret(value) => return,
-        _ => "looks like a key that must not show",
+        _ if shows() => "looks like a key that must not show",
+        _ => return,
     };
     let name = String::from_utf8_lossy(cf.word(0).unwrap_or_default());
     ngx::ngx_conf_log_error!(NGX_LOG_WARN, cf.as_ptr(), "the value of \"{name}\" {warning}");
