@@ -149,7 +149,8 @@ impl<'a> Plan<'a> {
             }
             at = next;
         }
-        if rules.host.is_none() && (hosts != 1 || self.host.is_empty()) {
+        let is_host = !self.host.is_empty() && !self.host.iter().any(u8::is_ascii_whitespace);
+        if rules.host.is_none() && (hosts != 1 || !is_host) {
             return Err(Refusal::Host);
         }
         let line = match rules.body {

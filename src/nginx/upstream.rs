@@ -215,9 +215,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     // SAFETY: as above; an upstream has a configuration
     let passes = unsafe { (*(*u).conf).pass_request_body != 0 } && !drop_body;
     let has_body = request.may_have_body() || !following.is_null();
-    // what "proxy_set_body" says stands in the buffer of the head
-    let ends = || memchr::memmem::find(wire, b"\r\n\r\n").is_none_or(|at| at + 4 == wire.len());
-    let body = match passes && has_body && ends() {
+    let body = match has_body && passes && !has_own_body(wire) {
         true => body::following(request, conf, streams, following)?,
         false => Body::NONE,
     };
@@ -267,6 +265,11 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     u.uri = written.string(&written.parts().target);
     Context::of(request).ok_or(Refusal::Memory)?.signed = Some(written);
     Ok(status)
+}
+
+/// Whether the buffer of a head has a body, too: what "proxy_set_body" says.
+fn has_own_body(wire: &[u8]) -> bool {
+    memchr::memmem::find(wire, b"\r\n\r\n").is_some_and(|end| end + 4 < wire.len())
 }
 
 /// Where the request target stands in `wire`: the proxy module remembers it.

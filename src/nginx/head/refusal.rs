@@ -13,7 +13,7 @@ pub enum Refusal {
     MalformedHeader,
     /// A header line that a client has put there, behind a line end in its path.
     Injected,
-    /// A `Host` that is to be signed as nginx wrote it is missing or there twice.
+    /// A `Host` that is to be signed as nginx wrote it is missing, there twice, or no name.
     Host,
     /// The body is sent in chunks, or has another length than the head says.
     Body,

@@ -133,6 +133,8 @@ fn without_a_host_of_ours_the_one_of_nginx_is_signed() {
         "GET / HTTP/1.1\r\nAccept: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: \r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\tb\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
     ] {
         assert_eq!(case.sign(wire).unwrap_err(), Refusal::Host);
     }
