@@ -32,6 +32,11 @@ pub enum Pattern {
     Prefix(Box<[u8]>),
 }
 
+/// Whether any of these means a header.
+pub fn lists(patterns: &[Pattern], name: &[u8]) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name))
+}
+
 impl Pattern {
     /// Reads `name` or `prefix*`; the error says what is expected.
     pub fn parse(text: &[u8]) -> Result<Self, &'static str> {

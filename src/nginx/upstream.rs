@@ -20,6 +20,7 @@ use super::foreign::Foreign;
 use super::head::{Body, Plan, Refusal, Rules};
 use super::injection::Injection;
 use super::location::LocConf;
+use super::passed::lists;
 use super::streaming::{self, Framed};
 use super::target::{Origin, Target};
 use super::{body, clock, debug};
@@ -246,7 +247,7 @@ fn sign(request: Request) -> Result<ngx_int_t, Refusal> {
     let framed = Framed::of(request);
     let foreign = Foreign::new(request, original);
     let is_foreign = |name: &[u8]| {
-        let passes = conf.passed().iter().any(|pattern| pattern.matches(name))
+        let passes = lists(conf.passed(), name)
             || framed == Framed::WithTrailer && streaming::is_framing(name);
         !passes && foreign.is_foreign(name)
     };

@@ -17,18 +17,15 @@ pub fn is_secret(which: usize) -> bool {
 /// Whether a value may have a signing key, a secret access key or a token in it, that has got into the
 /// wrong directive: those are not shown.
 pub fn may_be_secret(value: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
     value.split(|byte| !is_base64(byte)).any(looks_secret)
 }
 
-/// Whether this is as long as a secret access key, which signing keys and tokens exceed, and as mixed.
+/// Whether this run of base64 is as long as a secret access key, which signing keys and tokens exceed, and as mixed.
 fn looks_secret(run: &[u8]) -> bool {
     let has = |test: fn(&u8) -> bool| run.iter().any(test);
     let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    run.len() >= 40 && mixed && run.iter().all(is_base64)
-}
-
-fn is_base64(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
+    run.len() >= 40 && mixed
 }
 
 /// Warns of what looks like a secret access key or a signing key in a directive where it would be sent

@@ -2,7 +2,7 @@
 
 use crate::nginx::credential::Credential;
 use crate::nginx::methods::Methods;
-use crate::nginx::passed::{Pattern, is_own, strip_prefix};
+use crate::nginx::passed::{Pattern, is_own, lists, strip_prefix};
 use crate::sigv4::{AmzDate, PayloadHash};
 
 /// What to sign with, and what the operator says of the request.
@@ -45,7 +45,6 @@ impl Body {
 impl Rules<'_> {
     /// Whether a query may have a parameter: S3 takes some headers as parameters, too.
     pub(super) fn may_ask(&self, name: &[u8]) -> bool {
-        let listed = || self.passed.iter().any(|pattern| pattern.matches(name));
-        strip_prefix(name).is_none() || !is_own(name) && listed()
+        strip_prefix(name).is_none() || !is_own(name) && lists(self.passed, name)
     }
 }
